@@ -1,0 +1,122 @@
+//! Power losses and kills at every operation: what was acknowledged is there, what was not is there whole or not at all.
+
+mod common;
+
+use bolt::{Batch, Db};
+use common::{Model, Workload, commit, open, open_visited, read_all};
+use stdx::prng::Prng;
+use vfs::mem::{Damage, MemDisk};
+
+/// The state after each commit, and the operations within which it became so.
+struct History {
+    states: Vec<(u64, Model)>,
+}
+
+impl History {
+    /// The states that a crash right after operation `op` may leave.
+    fn allowed(&self, op: u64) -> &[(u64, Model)] {
+        let acknowledged = self.states.partition_point(|(end, _)| *end <= op).saturating_sub(1);
+        &self.states[acknowledged..self.states.len().min(acknowledged + 2)]
+    }
+}
+
+fn run(disk: &MemDisk, mut db: Db, workload: &mut Workload, commits: usize) -> (Db, History) {
+    let mut states = vec![(disk.op_count(), read_all(&db.root()).unwrap())];
+    for _ in 0..commits {
+        db = commit(disk, db, workload.batch()).0;
+        states.push((disk.op_count(), workload.model.clone()));
+    }
+    (db, History { states })
+}
+
+/// Opens what a crash left, checks it, commits to it; returns its content.
+fn recover(disk: &MemDisk) -> Model {
+    let (db, visited) = open_visited(disk, 4096).unwrap();
+    let found = read_all(&db.root()).unwrap();
+    assert!(visited.iter().eq(found.iter().filter(|(_, pairs)| !pairs.is_empty())));
+    db.root().check().unwrap();
+    drop(db);
+    let (db, again) = open_visited(disk, 4096).unwrap();
+    assert_eq!(again, visited, "a second recovery is identical");
+    let mut batch = Batch::new();
+    batch.ensure_bucket(b"after");
+    let (_, root) = commit(disk, db, batch);
+    root.unwrap().check().unwrap();
+    found
+}
+
+fn check_images(disk: &MemDisk, history: &History, rng: &mut Prng) {
+    for image in disk.take_images() {
+        for damage in Damage::ALL {
+            let found = recover(&image.disk.crash(damage, rng));
+            let allowed = history.allowed(image.op);
+            assert!(
+                allowed.iter().any(|(_, state)| *state == found),
+                "{damage:?} after operation {}",
+                image.op
+            );
+        }
+        let found = recover(&image.disk.kill());
+        assert!(
+            history.allowed(image.op).iter().any(|(_, state)| *state == found),
+            "kill after {}",
+            image.op
+        );
+    }
+}
+
+#[test]
+fn a_power_loss_at_any_operation_leaves_an_acknowledged_state() {
+    for seed in 0..4 {
+        let disk = MemDisk::new();
+        disk.record_images();
+        let mut workload = Workload::new(seed);
+        workload.large_values = false;
+        let db = open(&disk);
+        let (_, history) = run(&disk, db, &mut workload, 12);
+        check_images(&disk, &history, &mut Prng::new(seed));
+    }
+}
+
+/// A meta that a killed process wrote but did not sync may be lost with the next power loss, together with what
+/// the successor has written.
+#[test]
+fn a_power_loss_after_a_kill_leaves_an_acknowledged_state() {
+    for seed in 0..4 {
+        let disk = MemDisk::new();
+        let mut workload = Workload::new(seed);
+        workload.large_values = false;
+        disk.record_images();
+        run(&disk, open(&disk), &mut workload, 5);
+        for image in disk.take_images().into_iter().step_by(3) {
+            let disk = image.disk.kill();
+            disk.record_images();
+            let start = image.disk.kill();
+            let db = open(&disk);
+            let mut workload = Workload::new(seed + 100);
+            workload.large_values = false;
+            workload.model = read_all(&db.root()).unwrap();
+            let (_, history) = run(&disk, db, &mut workload, 2);
+            let mut rng = Prng::new(seed);
+            for later in disk.take_images() {
+                for damage in Damage::ALL {
+                    let found = recover(&later.disk.crash(damage, &mut rng));
+                    let mut allowed = history.allowed(later.op).iter();
+                    // Before the successor has synced, what its predecessor had not is in doubt.
+                    let is_older = later.op <= history.states[1].0 && is_older_state(&start, &found);
+                    assert!(
+                        allowed.any(|(_, state)| *state == found) || is_older,
+                        "{damage:?} after {}",
+                        later.op
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Whether `found` is what the disk had before the changes that the killed process left unsynced.
+fn is_older_state(disk: &MemDisk, found: &Model) -> bool {
+    let durable = disk.crash(Damage::LoseAll, &mut Prng::new(0));
+    read_all(&open(&durable).root()).unwrap() == *found
+}

@@ -1,0 +1,243 @@
+//! Reading a range in bounded steps, straight into the bytes of the answer.
+
+use crate::index::{Found, KeyRange};
+use crate::view::View;
+use crate::{Error, Result};
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use proto::etcdserverpb::{RangeRequest, range_request};
+use proto::mvccpb::KeyValue;
+
+/// The answer to a range read: all fields of `RangeResponse` behind its header.
+#[derive(Clone, Debug, Default)]
+pub struct RangeAnswer {
+    /// The encoded pairs, each with tag and length of field 2.
+    pub kvs: Bytes,
+    /// More than `limit` pairs matched.
+    pub more: bool,
+    /// Keys in the range, whatever limit and filters say.
+    pub count: i64,
+}
+
+impl RangeAnswer {
+    /// Length of what [`RangeAnswer::encode_body`] appends.
+    pub fn encoded_len(&self) -> usize {
+        let count = if self.count == 0 { 0 } else { 1 + encoded_len_varint(self.count.cast_unsigned()) };
+        self.kvs.len() + if self.more { 2 } else { 0 } + count
+    }
+
+    /// Appends fields 2 to 4 of a `RangeResponse`.
+    pub fn encode_body(&self, out: &mut impl BufMut) {
+        out.put_slice(&self.kvs);
+        if self.more {
+            encode_key(3, WireType::Varint, out);
+            encode_varint(1, out);
+        }
+        if self.count != 0 {
+            encode_key(4, WireType::Varint, out);
+            encode_varint(self.count.cast_unsigned(), out);
+        }
+    }
+}
+
+/// How the answer is ordered and cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plan {
+    /// Key order, cut while reading.
+    Natural,
+    /// Cut first in key order, then sorted (an order of NONE with another target than KEY).
+    CutThenSort,
+    /// Everything is read, filtered and sorted, then cut.
+    Whole,
+}
+
+/// A range read under way. Each [`RangeRead::step`] handles a bounded number of keys (contract C9).
+pub struct RangeRead {
+    view: View,
+    request: RangeRequest,
+    range: KeyRange,
+    revision: i64,
+    is_explicit: bool,
+    plan: Plan,
+    limit: usize,
+    found: Vec<(Bytes, Found)>,
+    out: BytesMut,
+    count: usize,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Index,
+    Arrange,
+    Values { next: usize },
+    Done,
+}
+
+impl RangeRead {
+    /// Starts the read that `request` asks for on `view`; `request` is checked already (key, sort values).
+    ///
+    /// # Errors
+    /// [`Error::FutureRevision`], [`Error::Compacted`].
+    pub fn new(view: View, request: RangeRequest) -> Result<Self> {
+        let revision = view.read_revision(request.revision)?;
+        let is_explicit = request.revision > 0;
+        let range = KeyRange::new(&request.key, &request.range_end);
+        let limit = usize::try_from(request.limit).unwrap_or(0);
+        let plan = plan(&request);
+        Ok(Self {
+            view,
+            request,
+            range,
+            revision,
+            is_explicit,
+            plan,
+            limit,
+            found: Vec::new(),
+            out: BytesMut::new(),
+            count: 0,
+            phase: Phase::Index,
+        })
+    }
+
+    /// Does a bounded part of the work, about `keys` keys; returns the answer at the end.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`] or [`Error::Overtaken`] when a compaction passes by; [`Error::Backend`] for the file.
+    pub fn step(&mut self, keys: usize) -> Result<Option<RangeAnswer>> {
+        match self.phase {
+            Phase::Index => self.read_index()?,
+            Phase::Arrange => self.arrange()?,
+            Phase::Values { next } => self.read_values(next, keys)?,
+            Phase::Done => {}
+        }
+        if self.phase != Phase::Done {
+            return Ok(None);
+        }
+        let more = self.limit > 0 && self.found.len() > self.limit;
+        let count = i64::try_from(self.count).unwrap_or(i64::MAX);
+        Ok(Some(RangeAnswer { kvs: std::mem::take(&mut self.out).freeze(), more, count }))
+    }
+
+    /// Runs all steps at once, for apply and for small reads; errors as [`RangeRead::step`].
+    pub fn run(mut self) -> Result<RangeAnswer> {
+        loop {
+            if let Some(answer) = self.step(usize::MAX)? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    fn read_index(&mut self) -> Result<()> {
+        let index = &self.view.index;
+        if self.request.count_only {
+            self.count = index.count(&self.range, self.revision);
+            self.view.check_not_compacted(self.revision, self.is_explicit)?;
+            self.phase = Phase::Done;
+            return Ok(());
+        }
+        let cut = if self.plan == Plan::Whole || self.limit == 0 { 0 } else { self.limit.saturating_add(1) };
+        index.range(&self.range, self.revision, cut, &mut self.found);
+        self.count = if cut == 0 || self.found.len() < cut {
+            self.found.len()
+        } else {
+            index.count(&self.range, self.revision)
+        };
+        self.view.check_not_compacted(self.revision, self.is_explicit)?;
+        self.phase = if self.plan == Plan::Natural { Phase::Values { next: 0 } } else { Phase::Arrange };
+        Ok(())
+    }
+
+    fn arrange(&mut self) -> Result<()> {
+        let request = &self.request;
+        let within =
+            |value: i64, min: i64, max: i64| (min == 0 || value >= min) && (max == 0 || value <= max);
+        self.found.retain(|(_, found)| {
+            within(found.modified.main, request.min_mod_revision, request.max_mod_revision)
+                && within(found.created.main, request.min_create_revision, request.max_create_revision)
+        });
+        use range_request::SortTarget;
+        match request.sort_target() {
+            SortTarget::Key => {}
+            SortTarget::Version => self.found.sort_by_key(|(_, found)| found.version),
+            SortTarget::Create => self.found.sort_by_key(|(_, found)| found.created.main),
+            SortTarget::Mod => self.found.sort_by_key(|(_, found)| found.modified.main),
+            SortTarget::Value => self.sort_by_value()?,
+        }
+        if self.request.sort_order() == range_request::SortOrder::Descend {
+            self.found.reverse();
+        }
+        self.phase = Phase::Values { next: 0 };
+        Ok(())
+    }
+
+    fn sort_by_value(&mut self) -> Result<()> {
+        let mut keyed = Vec::with_capacity(self.found.len());
+        for pair in std::mem::take(&mut self.found) {
+            let value = decode(self.view.data.value(pair.1.modified)?)?.value;
+            keyed.push((value, pair));
+        }
+        keyed.sort_by(|a, b| a.0.cmp(&b.0));
+        self.found = keyed.into_iter().map(|(_, pair)| pair).collect();
+        Ok(())
+    }
+
+    fn read_values(&mut self, next: usize, keys: usize) -> Result<()> {
+        let wanted = if self.limit == 0 { self.found.len() } else { self.limit.min(self.found.len()) };
+        let end = wanted.min(next.saturating_add(keys));
+        for position in next..end {
+            self.write_pair(position)?;
+        }
+        self.phase = if end == wanted { Phase::Done } else { Phase::Values { next: end } };
+        Ok(())
+    }
+
+    fn write_pair(&mut self, position: usize) -> Result<()> {
+        let (key, found) = &self.found[position];
+        if !self.request.keys_only {
+            let out = &mut self.out;
+            return Ok(self.view.data.with_value(found.modified, |value| put_kv(out, value))?);
+        }
+        let mut pair = KeyValue {
+            key: key.clone(),
+            create_revision: found.created.main,
+            mod_revision: found.modified.main,
+            version: found.version,
+            ..KeyValue::default()
+        };
+        // etcd 3.7 answers keys_only from the index, which has no lease, unless it sorts by value.
+        if self.request.sort_target() == range_request::SortTarget::Value {
+            pair.lease = decode(self.view.data.value(found.modified)?)?.lease;
+        }
+        put_kv(&mut self.out, &pair.encode_to_vec());
+        Ok(())
+    }
+}
+
+fn put_kv(out: &mut BytesMut, value: &[u8]) {
+    out.reserve(value.len() + 6);
+    encode_key(2, WireType::LengthDelimited, out);
+    encode_varint(value.len() as u64, out);
+    out.put_slice(value);
+}
+
+/// Decodes a stored pair.
+pub(crate) fn decode(value: Bytes) -> Result<KeyValue> {
+    KeyValue::decode(value).map_err(|error| Error::BadRecord(error.to_string()))
+}
+
+fn plan(request: &RangeRequest) -> Plan {
+    use range_request::{SortOrder, SortTarget};
+    let filters = request.min_mod_revision != 0
+        || request.max_mod_revision != 0
+        || request.min_create_revision != 0
+        || request.max_create_revision != 0;
+    let (order, target) = (request.sort_order(), request.sort_target());
+    match (filters, order, target) {
+        (true, ..) => Plan::Whole,
+        (_, SortOrder::None | SortOrder::Ascend, SortTarget::Key) => Plan::Natural,
+        (_, SortOrder::None, _) => Plan::CutThenSort,
+        _ => Plan::Whole,
+    }
+}

@@ -1,0 +1,476 @@
+//! From a data directory to a member: new ones are made, existing ones are checked before anything is changed.
+//!
+//! Order for a new member: directories, backend with its buckets, log with the bootstrap entry. The log comes last and
+//! whole, because its presence is what makes a directory an existing one.
+
+use crate::apply_stage::ApplyStage;
+use crate::log::{LogStage, Retention};
+use crate::member::{Member, Settings};
+use crate::restore::Scan;
+use apply::{Applier, Options as ApplyOptions, Quota};
+use backend::{Bucket, Writer};
+use bytes::Bytes;
+use membership::Cluster;
+use prost::Message;
+use proto::raftpb::{ConfChange, ConfChangeType, ConfState, Entry, EntryType, HardState};
+use proto::walpb;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use types::{ClusterId, LogIndex, MemberId, RequestIds, Term, Version};
+use vfs::{Cx, Disk};
+use wal::{Replay, Wal};
+
+/// What a member is started with.
+#[derive(Clone, Debug)]
+pub struct BootConfig {
+    /// `--data-dir`.
+    pub data_dir: PathBuf,
+    /// `--wal-dir`, if not inside the data directory.
+    pub wal_dir: Option<PathBuf>,
+    /// `--name`.
+    pub name: String,
+    /// `--initial-cluster`: names with their peer URLs. Only used by a new member.
+    pub initial_cluster: Vec<(String, Vec<String>)>,
+    /// `--initial-cluster-token`. Only used by a new member.
+    pub token: String,
+    /// `--initial-cluster-state existing`. Only used by a new member.
+    pub joins_existing: bool,
+    /// `--advertise-client-urls`.
+    pub client_urls: Vec<String>,
+    /// `--hold-cluster-version`.
+    pub hold: Option<Version>,
+    /// `--quota-backend-bytes`.
+    pub quota_bytes: i64,
+    /// `--snapshot-count`.
+    pub snapshot_count: u64,
+    /// `--max-wals` and `--max-snapshots`.
+    pub retention: Retention,
+    /// When the write buffer is cut.
+    pub limits: backend::Limits,
+    /// `--compaction-batch-limit`.
+    pub compaction_batch_limit: usize,
+    /// Smallest lease time to live, in seconds.
+    pub min_lease_ttl: i64,
+    /// `--max-learners`.
+    pub max_learners: usize,
+    /// Bytes after which a log segment is cut.
+    pub segment_size_bytes: u64,
+    /// The wall clock in milliseconds since 1970, for request identities.
+    pub now_ms: u64,
+}
+
+/// Why a member does not start.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BootError {
+    /// A directory or file operation.
+    #[error(transparent)]
+    Disk(#[from] vfs::Error),
+    /// Another process uses the directory.
+    #[error("data directory {0} is in use by another process")]
+    InUse(PathBuf),
+    /// The log is unreadable or damaged.
+    #[error("log: {0}")]
+    Log(#[from] wal::Error),
+    /// The snapshot files.
+    #[error("snapshots: {0}")]
+    Snapshots(#[from] snap::Error),
+    /// The backend file is unreadable or damaged.
+    #[error("backend: {0}")]
+    Backend(#[from] bolt::Error),
+    /// The directory is sound, but this release cannot serve it; nothing was changed.
+    #[error("cannot serve data directory {path}: {reason}")]
+    Refused {
+        /// The directory.
+        path: PathBuf,
+        /// Which property of it, and why.
+        reason: String,
+    },
+    /// The parts of the directory contradict each other.
+    #[error("data directory {path} is inconsistent: {reason}")]
+    Inconsistent {
+        /// The directory.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The configuration asks for something impossible.
+    #[error("{0}")]
+    Config(String),
+}
+
+/// What is worth telling about a start.
+#[derive(Clone, Debug)]
+pub struct BootInfo {
+    /// This member.
+    pub member: MemberId,
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// Whether the directory existed.
+    pub is_restart: bool,
+    /// Store revision.
+    pub revision: i64,
+    /// Consistent index of the backend.
+    pub consistent_index: LogIndex,
+    /// Last committed index known.
+    pub commit: LogIndex,
+    /// Cluster version in the directory.
+    pub cluster_version: Option<Version>,
+    /// What was cut off the end of the log, if a crash had torn it.
+    pub repaired: Option<String>,
+}
+
+/// A member ready to run.
+pub struct Booted {
+    /// The member.
+    pub member: Member,
+    /// The backend's writer, to be driven beside it.
+    pub writer: Writer,
+    /// For the log.
+    pub info: BootInfo,
+}
+
+struct Paths {
+    data: PathBuf,
+    member: PathBuf,
+    snap: PathBuf,
+    db: PathBuf,
+    wal: PathBuf,
+}
+
+impl Paths {
+    fn new(config: &BootConfig) -> Self {
+        let data = config.data_dir.clone();
+        let member = data.join("member");
+        let snap = member.join("snap");
+        let wal = config.wal_dir.clone().unwrap_or_else(|| member.join("wal"));
+        Self { db: snap.join("db"), data, member, snap, wal }
+    }
+
+    fn refused(&self, reason: impl Into<String>) -> BootError {
+        BootError::Refused { path: self.data.clone(), reason: reason.into() }
+    }
+
+    fn inconsistent(&self, reason: impl Into<String>) -> BootError {
+        BootError::Inconsistent { path: self.data.clone(), reason: reason.into() }
+    }
+}
+
+/// The log as read, before or after it was opened for writing.
+struct LogContent {
+    metadata: walpb::Metadata,
+    snapshot: walpb::Snapshot,
+    hard_state: HardState,
+    entries: Vec<Entry>,
+    repaired: Option<String>,
+}
+
+/// Starts a member on `disk`.
+///
+/// # Errors
+/// [`BootError`]; with [`BootError::Refused`] and [`BootError::InUse`] nothing was changed.
+pub async fn boot(cx: &Cx, disk: Arc<dyn Disk>, config: BootConfig) -> Result<Booted, BootError> {
+    let paths = Paths::new(&config);
+    if wal::exists(&*disk, &paths.wal)? {
+        restart(cx, disk, &config, &paths).await
+    } else {
+        create(cx, disk, &config, &paths).await
+    }
+}
+
+async fn create(cx: &Cx, disk: Arc<dyn Disk>, config: &BootConfig, paths: &Paths) -> Result<Booted, BootError> {
+    let identity = Identity::of_new_member(config)?;
+    if disk.exists(&paths.db)? {
+        // A crash between backend and log leaves an empty file behind; anything else has lost its log.
+        let (_, scan) = open_backend(cx, &disk, paths).await?;
+        if scan.consistent().0 > LogIndex(0) || scan.last_revision > 0 {
+            return Err(paths.refused(format!("it has data but no log in {}", paths.wal.display())));
+        }
+    }
+    disk.create_dir_all(&paths.snap, DIR_MODE)?;
+    if let Some(parent) = paths.wal.parent() {
+        disk.create_dir_all(parent, DIR_MODE)?;
+    }
+    let (mut db, _) = open_backend(cx, &disk, paths).await?;
+    db.commit(cx, initial_buckets()).await?;
+    for dir in [Some(paths.snap.as_path()), Some(&paths.member), Some(&paths.data), paths.data.parent()] {
+        let Some(dir) = dir else { continue };
+        cx.sync_dir(if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).await?;
+    }
+    drop(db);
+    let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
+    let metadata = walpb::Metadata { node_id: identity.member.0, cluster_id: identity.cluster.0 };
+    let (hard_state, entry) = bootstrap_entry(config, &identity);
+    drop(Wal::create_with(cx, &disk, &paths.wal, metadata, Some(&hard_state), &[entry], options).await?);
+    let mut booted = restart(cx, disk, config, paths).await?;
+    booted.info.is_restart = false;
+    Ok(booted)
+}
+
+async fn restart(cx: &Cx, disk: Arc<dyn Disk>, config: &BootConfig, paths: &Paths) -> Result<Booted, BootError> {
+    if !disk.exists(&paths.db)? {
+        return Err(paths.inconsistent(format!("database file ({}) of the backend is missing", paths.db.display())));
+    }
+    // Up to the checks everything is only read.
+    let (db, scan) = open_backend(cx, &disk, paths).await?;
+    let mut content = read_log(&*disk, paths)?;
+    let cluster = load_cluster(paths, &scan)?;
+    check(config, paths, &scan, &cluster, &content)?;
+
+    snap::remove_temporaries(&*disk, &paths.snap)?;
+    let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
+    let (wal, replay) = Wal::open(cx, &disk, &paths.wal, &content.snapshot, options).await?;
+    content.repaired = replay.torn.map(|torn| format!("{} at offset {}: {}", torn.path.display(), torn.offset, torn.reason));
+    assemble(disk, config, paths, db, scan, cluster, content, wal)
+}
+
+async fn open_backend(cx: &Cx, disk: &Arc<dyn Disk>, paths: &Paths) -> Result<(bolt::Db, Scan), BootError> {
+    let mut scan = Scan::default();
+    let mut visit = |bucket: &[u8], key: &[u8], value: &[u8]| scan.visit(bucket, key, value);
+    let opened = bolt::Db::open(cx, disk, &paths.db, bolt::Options::default(), &mut visit).await;
+    let db = opened.map_err(|error| match error {
+        bolt::Error::Disk(error) if error.kind == vfs::ErrorKind::Locked => BootError::InUse(paths.data.clone()),
+        error => BootError::Backend(error),
+    })?;
+    scan.attach_leases();
+    match scan.bad.take() {
+        Some(reason) => Err(paths.inconsistent(reason)),
+        None => Ok((db, scan)),
+    }
+}
+
+fn read_log(disk: &dyn Disk, paths: &Paths) -> Result<LogContent, BootError> {
+    let snapshots = wal::valid_snapshots(disk, &paths.wal)?;
+    let snapshot = snapshots.into_iter().max_by_key(|snapshot| snapshot.index).unwrap_or_default();
+    let Replay { node, hard_state, entries, .. } = wal::read_only(disk, &paths.wal, &snapshot)?;
+    Ok(LogContent { metadata: node, snapshot, hard_state, entries, repaired: None })
+}
+
+/// All ten buckets, and the revision that an auth store starts with.
+fn initial_buckets() -> bolt::Batch {
+    let mut batch = bolt::Batch::default();
+    for bucket in Bucket::ALL {
+        batch.ensure_bucket(bucket.name().as_bytes());
+    }
+    let one = Bytes::copy_from_slice(&1u64.to_be_bytes());
+    batch.put(Bucket::Auth.name().as_bytes(), Bytes::from_static(backend::AUTH_REVISION), one);
+    batch
+}
+
+struct Identity {
+    member: MemberId,
+    cluster: ClusterId,
+    peer_urls: Vec<String>,
+}
+
+impl Identity {
+    fn of_new_member(config: &BootConfig) -> Result<Self, BootError> {
+        if config.joins_existing {
+            let text = "joining an existing cluster is not supported yet; start with --initial-cluster-state new";
+            return Err(BootError::Config(text.into()));
+        }
+        let [(name, peer_urls)] = config.initial_cluster.as_slice() else {
+            let count = config.initial_cluster.len();
+            let text = format!("--initial-cluster names {count} members; only one is supported yet");
+            return Err(BootError::Config(text));
+        };
+        if *name != config.name {
+            let text = format!("couldn't find local name {:?} in the initial cluster configuration", config.name);
+            return Err(BootError::Config(text));
+        }
+        let member = membership::member_id(peer_urls, &config.token, None);
+        Ok(Self { member, cluster: membership::cluster_id(&[member]), peer_urls: peer_urls.clone() })
+    }
+}
+
+/// Hard state and entry that make a new member know itself.
+fn bootstrap_entry(config: &BootConfig, identity: &Identity) -> (HardState, Entry) {
+    let member = membership::Member {
+        id: identity.member,
+        peer_urls: identity.peer_urls.clone(),
+        is_learner: false,
+        name: config.name.clone(),
+        client_urls: Vec::new(),
+    };
+    let change = ConfChange {
+        id: None,
+        r#type: ConfChangeType::ConfChangeAddNode as i32,
+        node_id: member.id.0,
+        context: Some(member.to_json().into()),
+    };
+    let data = Some(change.encode_to_vec().into());
+    let entry = Entry { r#type: EntryType::EntryConfChange as i32, term: 1, index: 1, data };
+    (HardState { term: 1, vote: 0, commit: 1 }, entry)
+}
+
+fn load_cluster(paths: &Paths, scan: &Scan) -> Result<Cluster, BootError> {
+    let members = scan.members.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
+    let removed = scan.removed.iter().map(AsRef::as_ref);
+    let cluster = scan.cluster.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
+    Cluster::load(members, removed, cluster).map_err(|error| paths.inconsistent(error.to_string()))
+}
+
+/// Everything that makes a directory one that this release must not serve.
+fn check(
+    config: &BootConfig,
+    paths: &Paths,
+    scan: &Scan,
+    cluster: &Cluster,
+    content: &LogContent,
+) -> Result<(), BootError> {
+    let own = MemberId(content.metadata.node_id);
+    let level = types::ETCD_VERSION.level();
+    let storage = match scan.version(&scan.meta, backend::META_STORAGE_VERSION) {
+        Some(Err(reason)) => return Err(paths.inconsistent(format!("storage version: {reason}"))),
+        Some(Ok(version)) => Some(version),
+        None => None,
+    };
+    for (what, version) in [("storage", storage), ("cluster", cluster.version())] {
+        if let Some(version) = version.filter(|version| version.level() > level) {
+            return Err(paths.refused(format!("its {what} version {version} is above {level}")));
+        }
+    }
+    if let (Some(hold), Some(version)) = (config.hold, cluster.version()) {
+        if version > hold {
+            let reason = format!("its cluster version is {version} already and cannot be held at {hold}");
+            return Err(paths.refused(reason));
+        }
+    }
+    if scan.auth_is_enabled() {
+        return Err(paths.refused("authentication is enabled, which is not supported yet"));
+    }
+    if cluster.downgrade_is_enabled() {
+        return Err(paths.refused("a downgrade is under way, which is not supported yet"));
+    }
+    check_members(paths, cluster, own, content)?;
+    check_log(paths, scan, content)?;
+    check_entries(paths, scan, content, own)
+}
+
+fn check_members(
+    paths: &Paths,
+    cluster: &Cluster,
+    own: MemberId,
+    content: &LogContent,
+) -> Result<(), BootError> {
+    let voters = cluster.members().filter(|member| !member.is_learner).count();
+    let learners = cluster.members().filter(|member| member.is_learner).count();
+    if voters > 1 || learners > 0 {
+        let reason = format!("it has {voters} voters and {learners} learners; only one voter is supported yet");
+        return Err(paths.refused(reason));
+    }
+    let replays_bootstrap = content.entries.first().is_some_and(|entry| entry.index == 1);
+    if cluster.member(own).is_none() && !(voters == 0 && replays_bootstrap) {
+        return Err(paths.refused(format!("member {own} of the log is not a member in the backend")));
+    }
+    Ok(())
+}
+
+fn check_log(paths: &Paths, scan: &Scan, content: &LogContent) -> Result<(), BootError> {
+    let consistent = scan.consistent().0.0;
+    let snapshot = content.snapshot.index;
+    let last = content.entries.last().map_or(snapshot, |entry| entry.index);
+    if consistent < snapshot {
+        let reason = format!("the backend is at entry {consistent}, before the log's snapshot at {snapshot}");
+        return Err(paths.inconsistent(reason));
+    }
+    if consistent > last {
+        let reason = format!("the backend is at entry {consistent}, behind the end of the log at {last}");
+        return Err(paths.inconsistent(reason));
+    }
+    Ok(())
+}
+
+fn check_entries(paths: &Paths, scan: &Scan, content: &LogContent, own: MemberId) -> Result<(), BootError> {
+    let consistent = scan.consistent().0.0;
+    for entry in content.entries.iter().filter(|entry| entry.index > consistent) {
+        let reason = match apply::decode_payload(entry) {
+            Ok(payload) => apply::unsupported(&payload, own),
+            Err(reason) => Some(reason),
+        };
+        if let Some(reason) = reason {
+            return Err(paths.refused(format!("log entry {} is {reason}", entry.index)));
+        }
+    }
+    Ok(())
+}
+
+#[allow(clippy::too_many_arguments)]
+fn assemble(
+    disk: Arc<dyn Disk>,
+    config: &BootConfig,
+    paths: &Paths,
+    db: bolt::Db,
+    scan: Scan,
+    cluster: Cluster,
+    content: LogContent,
+    wal: Wal,
+) -> Result<Booted, BootError> {
+    let own = MemberId(content.metadata.node_id);
+    let applied = scan.consistent();
+    let scheduled = scan.compaction(backend::META_SCHEDULED_COMPACT);
+    let finished = scan.compaction(backend::META_FINISHED_COMPACT);
+    let compacted = scheduled.max(finished).unwrap_or(-1);
+    let revision = scan.last_revision.max(compacted).max(1);
+    let storage_version = scan.version(&scan.meta, backend::META_STORAGE_VERSION).and_then(Result::ok);
+    let cluster_version = cluster.version();
+    let store = mvcc::Store::new(scan.index.finish(), revision, compacted);
+    let restored = apply::Restored {
+        store,
+        leases: scan.leases,
+        alarms: scan.alarms,
+        cluster,
+        storage_version,
+        applied,
+        file: backend::FileState::of(&db),
+    };
+    let options = ApplyOptions {
+        own,
+        quota: Quota::from_flag(config.quota_bytes),
+        min_lease_ttl: config.min_lease_ttl,
+        max_learners: config.max_learners,
+    };
+    let settings = Settings {
+        own,
+        name: config.name.clone(),
+        client_urls: config.client_urls.clone(),
+        hold: config.hold,
+        snapshot_count: config.snapshot_count,
+        limits: config.limits,
+        compaction_batch_limit: config.compaction_batch_limit,
+    };
+    let mut hard_state = content.hard_state;
+    hard_state.commit = hard_state.commit.max(applied.0.0);
+    let commit = LogIndex(hard_state.commit);
+    let last_snapshot = LogIndex(content.snapshot.index);
+    let raft = raft::Raft::new(
+        &raft::Config { id: own },
+        raft::Restored {
+            hard_state,
+            conf_state: ConfState { voters: vec![own.0], ..ConfState::default() },
+            snapshot: (Term(content.snapshot.term), last_snapshot),
+            entries: content.entries,
+            applied: applied.0,
+        },
+    )
+    .map_err(|error| paths.inconsistent(error.to_string()))?;
+    let mut stage = ApplyStage::new(Applier::new(options, restored), settings.clone(), last_snapshot);
+    if scheduled > finished {
+        // Interrupted: its index part is redone as well, which changes nothing that is done already.
+        stage.start_compaction(compacted);
+    }
+    let log = LogStage::new(disk, paths.snap.clone(), config.retention, wal);
+    let info = BootInfo {
+        member: own,
+        cluster: ClusterId(content.metadata.cluster_id),
+        is_restart: true,
+        revision,
+        consistent_index: applied.0,
+        commit,
+        cluster_version,
+        repaired: content.repaired,
+    };
+    let ids = RequestIds::new(own, config.now_ms);
+    Ok(Booted { member: Member::new(settings, ids, raft, log, stage), writer: Writer::new(db), info })
+}
+
+const DIR_MODE: u32 = 0o700;

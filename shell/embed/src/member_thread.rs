@@ -1,0 +1,145 @@
+//! The thread that drives the member: everything that queued while the last sync ran becomes the next batch.
+
+use crate::backend_thread::BackendQueue;
+use crate::running::Ended;
+use grpc::{Mailbox, Ticket};
+use apply::Answer;
+use node::{Failure, Input, Output, Reply};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use types::RequestId;
+use v3rpc::{Completion, Member, ToNode};
+use vfs::Disk;
+
+/// What the thread tells whoever started it.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// Clients may come.
+    Ready,
+    /// It has ended.
+    Ended(Ended),
+}
+
+/// The driver and what it serves.
+pub(crate) struct Driver {
+    pub node: node::Member,
+    pub member: Arc<Member>,
+    pub disk: Arc<dyn Disk>,
+    pub backend: Arc<BackendQueue>,
+    pub mailboxes: Vec<Mailbox<Completion>>,
+    pub notices: Sender<Notice>,
+}
+
+/// Starts the thread.
+pub(crate) fn spawn(driver: Driver) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("member".into()).spawn(move || {
+        let notices = driver.notices.clone();
+        let mut running = Drive { driver, waiting: HashMap::new(), taken: Vec::new(), wake_at: None };
+        let ended = running.run();
+        running.refuse_all();
+        // Nobody listens any more if the process is going away anyhow.
+        let _ = notices.send(Notice::Ended(ended));
+    })
+}
+
+struct Drive {
+    driver: Driver,
+    /// Who waits for a request, by its identity.
+    waiting: HashMap<RequestId, (usize, Ticket)>,
+    taken: Vec<ToNode>,
+    wake_at: Option<u64>,
+}
+
+impl Drive {
+    fn run(&mut self) -> Ended {
+        let mut timeout = Some(Duration::ZERO);
+        loop {
+            if let Err(reason) = self.take_messages(timeout) {
+                return Ended::Failed(reason);
+            }
+            let mut continues = false;
+            while let Some(output) = self.driver.node.poll_output(os::clock::monotonic_ns()) {
+                match output {
+                    Output::SyncLog(target) => {
+                        let result = target.perform(&*self.driver.disk);
+                        // What queued meanwhile goes into the next batch.
+                        if let Err(reason) = self.take_messages(Some(Duration::ZERO)) {
+                            return Ended::Failed(reason);
+                        }
+                        self.driver.node.handle(Input::LogSynced(result));
+                    }
+                    Output::Backend(task) => self.driver.backend.push(task),
+                    Output::Publish(view) => self.driver.member.publish(view),
+                    Output::Replies(replies) => self.deliver(replies),
+                    Output::ReadsReady(ids) => self.let_read(ids),
+                    // The one who started the member may have gone away.
+                    Output::Ready => drop(self.driver.notices.send(Notice::Ready)),
+                    Output::WakeAt(at) => self.wake_at = Some(at),
+                    Output::Continue => continues = true,
+                    Output::Halt(reason) => return Ended::Failed(reason),
+                    Output::Stopped => return Ended::Stopped,
+                }
+            }
+            timeout = if continues { Some(Duration::ZERO) } else { self.sleep_time() };
+        }
+    }
+
+    /// How long to sleep: until the member wants to be woken, else for ever.
+    fn sleep_time(&mut self) -> Option<Duration> {
+        let now = os::clock::monotonic_ns();
+        self.wake_at = self.wake_at.filter(|at| *at > now);
+        self.wake_at.map(|at| Duration::from_nanos(at - now))
+    }
+
+    /// Hands over what waits in the queue, after sleeping for at most `timeout` if that is nothing.
+    fn take_messages(&mut self, timeout: Option<Duration>) -> Result<(), String> {
+        let Self { driver, waiting, taken, .. } = self;
+        driver.member.proposer.wait(timeout, taken);
+        for message in taken.drain(..) {
+            let input = match message {
+                ToNode::Propose { thread, ticket, id, data } => {
+                    waiting.insert(id, (thread, ticket));
+                    Input::Propose { id, data }
+                }
+                ToNode::ReadIndex { thread, ticket, id } => {
+                    waiting.insert(id, (thread, ticket));
+                    Input::ReadIndex(id)
+                }
+                ToNode::RaiseNoSpace => Input::RaiseNoSpace,
+                ToNode::Backend(event) => Input::Backend(event),
+                ToNode::BackendFailed(reason) => return Err(reason),
+                ToNode::Stop => Input::Stop,
+            };
+            driver.node.handle(input);
+        }
+        Ok(())
+    }
+
+    /// Completes waiting handlers: one batch and one wake-up for each net thread (contract C12).
+    fn deliver(&mut self, replies: Vec<Reply>) {
+        let mut batches: Vec<Vec<Completion>> = self.driver.mailboxes.iter().map(|_| Vec::new()).collect();
+        for reply in replies {
+            // Requests of the member itself have nobody waiting.
+            if let Some((thread, ticket)) = self.waiting.remove(&reply.id) {
+                batches[thread].push((ticket, reply.result));
+            }
+        }
+        for (mailbox, batch) in self.driver.mailboxes.iter().zip(batches) {
+            // A net thread is gone only when the process ends.
+            let _ = mailbox.push_batch(batch);
+        }
+    }
+
+    fn let_read(&mut self, ids: Vec<RequestId>) {
+        self.deliver(ids.into_iter().map(|id| Reply { id, result: Ok(Answer::default()) }).collect());
+    }
+
+    /// Tells everyone who still waits that there will be no answer.
+    fn refuse_all(&mut self) {
+        let ids: Vec<RequestId> = self.waiting.keys().copied().collect();
+        self.deliver(ids.into_iter().map(|id| Reply { id, result: Err(Failure::Stopped) }).collect());
+    }
+}

@@ -1,0 +1,261 @@
+//! Starting and stopping.
+
+use crate::backend_thread::{self, BackendQueue};
+use crate::member_thread::{self, Driver, Notice};
+use crate::options::{Address, Options};
+use grpc::{Listener, Mailbox, NetPool, Protocols, Server, Services, SocketOptions, Waiters, mailbox};
+use node::BootInfo;
+use os::RealDisk;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use types::RequestIds;
+use v3rpc::{Completion, Local, Member, ToNode};
+use vfs::{Disk, Job};
+
+/// Why a member does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("listen tcp {address}: bind: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The data directory.
+    #[error(transparent)]
+    Boot(#[from] node::BootError),
+    /// Threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] io::Error),
+    /// The network.
+    #[error(transparent)]
+    Net(#[from] grpc::Error),
+    /// The member ended before it was ready.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// How a member ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// In order, with everything durable.
+    Stopped,
+    /// Because log or backend are in doubt; one line that says why.
+    Failed(String),
+}
+
+/// A member that runs.
+pub struct Running {
+    member: Arc<Member>,
+    info: BootInfo,
+    notices: Receiver<Notice>,
+    net: NetPool,
+    clients: Option<Server>,
+    backend: Arc<BackendQueue>,
+    threads: Vec<JoinHandle<()>>,
+    pending: Option<Pending>,
+}
+
+/// What is needed to serve clients once the member is ready.
+struct Pending {
+    listeners: Vec<Listener>,
+    limits: grpc::Limits,
+}
+
+/// Listens, boots, and starts the threads. Clients are served from [`Running::serve_clients`] on.
+///
+/// # Errors
+/// [`StartError`]; the data directory is unchanged if an address is taken or the directory is refused.
+pub fn start(options: Options) -> Result<Running, StartError> {
+    let clients = listen(&options.client_addresses, &options)?;
+    let peers = listen(&options.peer_addresses, &options)?;
+    let disk: Arc<dyn Disk> =
+        Arc::new(if options.never_sync { RealDisk::without_syncs() } else { RealDisk::new() });
+    let boot = options.boot.clone();
+    let now_ms = boot.now_ms;
+    let booted = {
+        let disk = disk.clone();
+        vfs::drive(&*disk.clone(), Job::new(move |cx| async move { node::boot(&cx, disk, boot).await }))?
+    };
+    let ids = RequestIds::for_clients(booted.info.member, now_ms);
+    let member = Arc::new(Member::new(booted.info.member, booted.info.cluster, options.limits.clone(), ids));
+    let net = NetPool::start(options.net_threads, "net")?;
+    let backend = Arc::new(BackendQueue::default());
+    let (notices, received) = channel();
+    let mailboxes = open_mailboxes(&net);
+    let threads = vec![
+        backend_thread::spawn(
+            booted.writer,
+            backend.clone(),
+            member.clone(),
+            disk.clone(),
+            options.compaction_pause,
+        )?,
+        member_thread::spawn(Driver {
+            node: booted.member,
+            member: member.clone(),
+            disk,
+            backend: backend.clone(),
+            mailboxes,
+            notices,
+        })?,
+    ];
+    serve_peers(&net, peers, &member)?;
+    let limits = grpc::Limits {
+        message_received_max: options.limits.request_bytes_max + MESSAGE_OVERHEAD_BYTES,
+        concurrent_streams_max: options.concurrent_streams_max,
+        ping_interval_min: options.ping_interval_min,
+        ..grpc::Limits::default()
+    };
+    let pending = Some(Pending { listeners: clients.plain, limits });
+    net.refuse_tls(clients.refused)?;
+    Ok(Running { member, info: booted.info, notices: received, net, clients: None, backend, threads, pending })
+}
+
+impl Running {
+    /// What was found at the start.
+    pub fn info(&self) -> &BootInfo {
+        &self.info
+    }
+
+    /// The member, for views and requests.
+    pub fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+
+    /// Waits until the member leads, knows itself and its cluster's version.
+    ///
+    /// # Errors
+    /// [`StartError::Failed`] if it ends before.
+    pub fn wait_ready(&self) -> Result<(), StartError> {
+        match self.notices.recv() {
+            Ok(Notice::Ready) => Ok(()),
+            Ok(Notice::Ended(Ended::Failed(reason))) => Err(StartError::Failed(reason)),
+            Ok(Notice::Ended(Ended::Stopped)) | Err(_) => Err(StartError::Failed("server stopped".into())),
+        }
+    }
+
+    /// Serves clients from now on.
+    ///
+    /// # Errors
+    /// [`StartError::Net`].
+    pub fn serve_clients(&mut self) -> Result<(), StartError> {
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let member = self.member.clone();
+        let services = move |thread: usize| {
+            let waiters = WAITERS.with_borrow(Clone::clone);
+            let local = Rc::new(Local::new(member.clone(), thread, waiters));
+            let mut services = Services::new();
+            v3rpc::register(&mut services, &local);
+            services.http(move |request, _| etcdhttp::handle_client(request, local.clone()));
+            services
+        };
+        self.clients = Some(self.net.serve(pending.listeners, pending.limits, services)?);
+        Ok(())
+    }
+
+    /// Waits for the end of a member that nobody has asked to stop.
+    pub fn wait_ended(&self) -> Ended {
+        loop {
+            match self.notices.recv() {
+                Ok(Notice::Ended(ended)) => return ended,
+                Ok(Notice::Ready) => {}
+                Err(_) => return Ended::Failed("the member's thread is gone".into()),
+            }
+        }
+    }
+
+    /// Asks the member to stop; [`Running::wait_ended`] sees the end. For any thread.
+    pub fn stopper(&self) -> impl Fn() + Send + Sync + 'static {
+        let member = self.member.clone();
+        move || member.proposer.push(ToNode::Stop)
+    }
+
+    /// Stops in order: clients first, calls in flight get up to `grace`, then log and backend.
+    pub fn stop(mut self, grace: Duration) -> Ended {
+        if let Some(clients) = self.clients.take() {
+            clients.shutdown(grace).wait();
+        }
+        self.member.proposer.push(ToNode::Stop);
+        let ended = self.wait_ended();
+        self.backend.stop();
+        for thread in self.threads.drain(..) {
+            // A panic was printed by its thread.
+            let _ = thread.join();
+        }
+        ended
+    }
+}
+
+thread_local! {
+    /// The handlers that wait on this net thread; a pool's threads belong to one member.
+    static WAITERS: RefCell<Waiters<Outcome>> = RefCell::default();
+}
+
+type Outcome = Result<apply::Answer, node::Failure>;
+
+/// Opens a mailbox on each net thread and completes there whatever arrives.
+fn open_mailboxes(net: &NetPool) -> Vec<Mailbox<Completion>> {
+    let open = |thread: usize| {
+        let (sender, mut receiver) = mailbox::<Completion>();
+        net.run_on(thread, move || {
+            let waiters = WAITERS.with_borrow(Clone::clone);
+            tokio::task::spawn_local(async move {
+                while let Some(batch) = receiver.next_batch().await {
+                    for (ticket, result) in batch {
+                        // A call that was cancelled or ran out of time does not wait any more.
+                        let _ = waiters.complete(ticket, result);
+                    }
+                }
+            });
+        });
+        sender
+    };
+    (0..net.threads()).map(open).collect()
+}
+
+struct Listeners {
+    plain: Vec<Listener>,
+    refused: Vec<Listener>,
+}
+
+fn listen(addresses: &[Address], options: &Options) -> Result<Listeners, StartError> {
+    let socket = SocketOptions { reuse_port: options.reuse_port };
+    let mut listeners = Listeners { plain: Vec::new(), refused: Vec::new() };
+    for address in addresses {
+        let (target, listener) = match address {
+            Address::Tcp(address) => (&mut listeners.plain, Listener::tcp(*address, socket)),
+            Address::Unix(path) => (&mut listeners.plain, Listener::unix(path)),
+            Address::RefuseTls(address) => (&mut listeners.refused, Listener::tcp(*address, socket)),
+        };
+        let name = || match address {
+            Address::Tcp(address) | Address::RefuseTls(address) => address.to_string(),
+            Address::Unix(path) => path.display().to_string(),
+        };
+        target.push(listener.map_err(|source| StartError::Listen { address: name(), source })?);
+    }
+    Ok(listeners)
+}
+
+fn serve_peers(net: &NetPool, peers: Listeners, member: &Arc<Member>) -> Result<(), StartError> {
+    let member = member.clone();
+    let limits = grpc::Limits { protocols: Protocols::HttpOnly, ..grpc::Limits::default() };
+    net.serve(peers.plain, limits, move |_| {
+        let member = member.clone();
+        let mut services = Services::new();
+        services.http(move |request, _| std::future::ready(etcdhttp::handle_peer(&request, &member)));
+        services
+    })?;
+    net.refuse_tls(peers.refused)?;
+    Ok(())
+}
+
+/// What a message may be longer than the largest proposal, as in etcd.
+const MESSAGE_OVERHEAD_BYTES: usize = 512 << 10;

@@ -1,0 +1,7 @@
+//! The `etcdctl` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ctl::main()
+}

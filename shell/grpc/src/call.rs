@@ -1,0 +1,241 @@
+//! One unary call: from its first DATA to its trailers.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio::time::Sleep;
+
+use crate::frame::{Assembler, Frame};
+use crate::meter::Activity;
+use crate::services::{Context, Kind, LocalFuture, Method};
+use crate::status::{Code, GRPC_STATUS, Status};
+
+/// The sending half of a call's stream, which ends with a status however the call goes.
+pub(crate) struct Responder {
+    stream: SendResponse<Bytes>,
+    content_type: HeaderValue,
+    activity: Rc<Activity>,
+}
+
+impl Responder {
+    pub(crate) fn new(
+        stream: SendResponse<Bytes>,
+        content_type: HeaderValue,
+        activity: Rc<Activity>,
+    ) -> Responder {
+        Responder { stream, content_type, activity }
+    }
+
+    /// Headers, one DATA frame, trailers.
+    fn message(mut self, frame: Frame) {
+        let result = self.send_message(frame);
+        self.sent(result);
+    }
+
+    fn send_message(&mut self, frame: Frame) -> Result<(), h2::Error> {
+        let head = self.head(StatusCode::OK);
+        let mut data = self.stream.send_response(head, false)?;
+        data.send_data(frame.into_bytes(), false)?;
+        let mut trailers = HeaderMap::with_capacity(1);
+        trailers.insert(GRPC_STATUS, Code::Ok.header_value());
+        data.send_trailers(trailers)
+    }
+
+    /// A response of headers only, which carry the status.
+    pub(crate) fn status(self, status: &Status) {
+        self.refusal(StatusCode::OK, status);
+    }
+
+    /// As [`Responder::status`], for requests that are no gRPC and get an HTTP status too.
+    pub(crate) fn refusal(mut self, http_status: StatusCode, status: &Status) {
+        let mut head = self.head(http_status);
+        status.write_to(head.headers_mut());
+        let result = self.stream.send_response(head, true).map(drop);
+        self.sent(result);
+    }
+
+    fn head(&self, http_status: StatusCode) -> http::Response<()> {
+        let mut headers = HeaderMap::with_capacity(3);
+        headers.insert(header::CONTENT_TYPE, self.content_type.clone());
+        let mut head = http::Response::new(());
+        *head.status_mut() = http_status;
+        *head.headers_mut() = headers;
+        head
+    }
+
+    /// Notes that something was sent. An error only means that the client is gone.
+    fn sent(&self, result: Result<(), h2::Error>) {
+        self.activity.sent.set(true);
+        if let Err(error) = result {
+            tracing::debug!(%error, "client left before its response");
+        }
+    }
+}
+
+/// A unary call in progress. As a future it runs until the call has ended, for whatever reason.
+pub(crate) struct UnaryCall {
+    method: Rc<Method>,
+    body: RecvStream,
+    /// Taken when the call is answered.
+    responder: Option<Responder>,
+    stage: Stage,
+    deadline: Option<tokio::time::Instant>,
+    /// Exists once a call with a deadline has to wait.
+    timer: Option<Pin<Box<Sleep>>>,
+    activity: Rc<Activity>,
+    partial_bytes: usize,
+}
+
+enum Stage {
+    Receiving { assembler: Assembler, context: Option<Context> },
+    Running(LocalFuture<Result<Frame, Status>>),
+}
+
+/// The client cancelled, or its connection is gone: nobody reads an answer.
+struct Cancelled;
+
+impl UnaryCall {
+    pub(crate) fn new(
+        method: Rc<Method>,
+        body: RecvStream,
+        responder: Responder,
+        context: Context,
+        message_max: usize,
+    ) -> UnaryCall {
+        let activity = responder.activity.clone();
+        activity.calls.set(activity.calls.get() + 1);
+        method.stats.count_started();
+        UnaryCall {
+            method,
+            body,
+            deadline: context.deadline.map(tokio::time::Instant::from_std),
+            responder: Some(responder),
+            stage: Stage::Receiving { assembler: Assembler::new(message_max), context: Some(context) },
+            timer: None,
+            activity,
+            partial_bytes: 0,
+        }
+    }
+
+    /// Receives and runs as far as possible. Once this is ready the call has ended.
+    pub(crate) fn poll_run(&mut self, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        let outcome = match ready!(self.poll_outcome(cx)) {
+            Ok(outcome) => outcome,
+            Err(Cancelled) => {
+                self.method.stats.count_handled(Code::Cancelled);
+                return Poll::Ready(());
+            }
+        };
+        self.answer(outcome);
+        Poll::Ready(())
+    }
+
+    fn answer(&mut self, outcome: Result<Frame, Status>) {
+        let code = outcome.as_ref().map_or_else(|status| status.code, |_| Code::Ok);
+        self.method.stats.count_handled(code);
+        if let Some(responder) = self.responder.take() {
+            match outcome {
+                Ok(frame) => responder.message(frame),
+                Err(status) => responder.status(&status),
+            }
+        }
+    }
+
+    fn poll_outcome(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<Result<Result<Frame, Status>, Cancelled>> {
+        loop {
+            let (assembler, context) = match &mut self.stage {
+                Stage::Running(handler) => return handler.as_mut().poll(cx).map(Ok),
+                Stage::Receiving { assembler, context } => (assembler, context),
+            };
+            let message = match ready!(self.body.poll_data(cx)) {
+                None => return Poll::Ready(Ok(Err(assembler.ended()))),
+                Some(Err(_)) => return Poll::Ready(Err(Cancelled)),
+                Some(Ok(piece)) => {
+                    let piece_bytes = piece.len();
+                    match assembler.push(piece) {
+                        Err(status) => return Poll::Ready(Ok(Err(status))),
+                        // The window of a stream that has served its purpose needs no refill.
+                        Ok(Some(message)) => message,
+                        Ok(None) => {
+                            let held_bytes = assembler.held_bytes();
+                            // Fails only for more than was received.
+                            let _released = self.body.flow_control().release_capacity(piece_bytes);
+                            if let Err(status) = self.hold(held_bytes) {
+                                return Poll::Ready(Ok(Err(status)));
+                            }
+                            continue;
+                        }
+                    }
+                }
+            };
+            let context = context.take().expect("a call receives one message");
+            let Kind::Unary(handler) = &self.method.kind else {
+                return Poll::Ready(Ok(Err(Status::new(
+                    Code::Unimplemented,
+                    "streaming is not implemented yet",
+                ))));
+            };
+            self.stage = Stage::Running(handler(message, context));
+            self.hold(0).ok();
+        }
+    }
+
+    /// Accounts for `held_bytes` of an incomplete message.
+    fn hold(&mut self, held_bytes: usize) -> Result<(), Status> {
+        let total = self.activity.partial_bytes.get() - self.partial_bytes + held_bytes;
+        self.activity.partial_bytes.set(total);
+        self.partial_bytes = held_bytes;
+        if total > PARTIAL_BYTES_MAX {
+            return Err(Status::new(
+                Code::ResourceExhausted,
+                "too many bytes of incomplete requests on a connection",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Future for UnaryCall {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        let call = self.get_mut();
+        if call.poll_run(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(responder) = &mut call.responder else {
+            return Poll::Ready(());
+        };
+        if responder.stream.poll_reset(cx).is_ready() {
+            call.method.stats.count_handled(Code::Cancelled);
+            return Poll::Ready(());
+        }
+        if let Some(deadline) = call.deadline {
+            let timer = call.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            if timer.as_mut().poll(cx).is_ready() {
+                call.answer(Err(Status::deadline_exceeded()));
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for UnaryCall {
+    fn drop(&mut self) {
+        self.activity.calls.set(self.activity.calls.get() - 1);
+        self.hold(0).ok();
+    }
+}
+
+/// Bytes of incomplete requests that one connection may hold: far above honest use, as whole requests do not count.
+const PARTIAL_BYTES_MAX: usize = 256 * 1024 * 1024;

@@ -1,0 +1,79 @@
+//! Maintenance: Status, HashKV, Alarm.
+
+use crate::local::{Local, read_status};
+use api::Command;
+use grpc::{Frame, Status};
+use mvcc::{Error, HashRead};
+use proto::etcdserverpb::{
+    AlarmMember, AlarmRequest, AlarmType, DowngradeInfo, HashKvRequest, HashKvResponse, StatusRequest, StatusResponse,
+};
+use std::rc::Rc;
+
+/// Records that a hash handles before it gives way to other requests of its thread.
+const STEP_RECORDS: usize = 1000;
+
+pub(crate) async fn status(_: StatusRequest, local: Rc<Local>) -> Result<StatusResponse, Status> {
+    let view = local.view()?;
+    let file = view.state.store.data().file();
+    let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let mut errors = Vec::new();
+    if view.leader.is_none() {
+        errors.push(api::error::NO_LEADER.text.to_owned());
+    }
+    errors.extend(view.state.alarms.iter().map(|alarm| {
+        let member = AlarmMember { member_id: alarm.member, alarm: alarm.kind };
+        match AlarmType::try_from(alarm.kind) {
+            Ok(kind) => format!("memberID:{} alarm:{}", member.member_id, kind.as_str_name()),
+            Err(_) => format!("memberID:{} alarm:{}", member.member_id, alarm.kind),
+        }
+    }));
+    Ok(StatusResponse {
+        header: Some(local.header().at(view.state.store.revision())),
+        version: types::ETCD_VERSION.to_string(),
+        db_size: size(file.size_bytes()),
+        db_size_in_use: size(file.in_use_bytes),
+        leader: view.leader.map_or(0, |leader| leader.0),
+        raft_index: view.commit.0,
+        raft_term: view.term.0,
+        raft_applied_index: view.state.applied.0,
+        errors,
+        is_learner: false,
+        storage_version: view.state.storage_version.map(|version| version.to_string()).unwrap_or_default(),
+        db_size_quota: local.member().limits.quota.reported(),
+        downgrade_info: Some(DowngradeInfo::default()),
+    })
+}
+
+pub(crate) async fn hash_kv(request: HashKvRequest, local: Rc<Local>) -> Result<HashKvResponse, Status> {
+    loop {
+        let view = local.view()?;
+        match run_hash(&view, request.revision).await {
+            Ok(answer) => {
+                return Ok(HashKvResponse {
+                    header: Some(local.header().at(view.state.store.revision())),
+                    hash: answer.hash,
+                    compact_revision: answer.compact_revision,
+                    hash_revision: answer.hash_revision,
+                });
+            }
+            // The next view knows the new compacted revision, so this ends.
+            Err(Error::Overtaken) => {}
+            Err(error) => return Err(read_status(error)),
+        }
+    }
+}
+
+async fn run_hash(view: &node::View, revision: i64) -> mvcc::Result<mvcc::HashAnswer> {
+    let mut read = HashRead::new(view.state.store.clone(), revision)?;
+    loop {
+        if let Some(answer) = read.step(STEP_RECORDS)? {
+            return Ok(answer);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+pub(crate) async fn alarm(request: AlarmRequest, local: Rc<Local>) -> Result<Frame, Status> {
+    let answer = local.propose(Command::Alarm, &request).await?;
+    local.respond(&answer)
+}

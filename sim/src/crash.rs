@@ -1,0 +1,335 @@
+//! A crash after every disk operation, with every damage.
+//!
+//! [`enumerate`] runs a [`Workload`] once on a [`MemDisk`] that keeps an image after each operation. From each image it
+//! makes the disks that a machine could find: the old one after `kill -9`, and one for each [`Damage`] to what was
+//! not synced. Each of them is recovered, and then:
+//! 1. the recovered state holds everything acknowledged before the crash and nothing that was never asked for
+//!    ([`Workload::check`]);
+//! 2. a second recovery, after a kill or after a power loss that takes all that the first one did not sync, finds the
+//!    same state: what a reader was shown does not change any more;
+//! 3. the first recovery is itself crashed at operations drawn from the seed, and 1. holds after that too.
+//!
+//! [`enumerate_faults`] lets each operation fail instead, once, and goes on as long as the workload does.
+
+use crate::history::{History, Request};
+use std::fmt::{self, Debug, Display};
+use stdx::fnv;
+use stdx::prng::Prng;
+use vfs::ErrorKind;
+use vfs::mem::{Damage, MemDisk, Op, OpKind};
+
+/// Work on a disk, and what must be left of it after a crash.
+///
+/// Everything must follow from `self` alone: the same run meets the same operations.
+pub trait Workload {
+    /// What a client asks for.
+    type Request: Debug;
+    /// What clients can see of a recovered member; equal states are equal to every client.
+    type State: PartialEq + Debug;
+
+    /// The disk before the first start.
+    fn prepare(&self) -> MemDisk;
+
+    /// Does the work, as far as the disk lets it, noting requests and answers. The end is that of a process that
+    /// stops without a word: what it holds is dropped.
+    ///
+    /// # Errors
+    /// Why the work stopped early. Without faults that is a finding; with them it is what should happen.
+    fn run(&self, disk: &MemDisk, history: &mut History<Self::Request>) -> Result<(), String>;
+
+    /// Starts on a disk as it was found, and stops without a word.
+    ///
+    /// # Errors
+    /// Why it refuses: always a finding.
+    fn recover(&self, disk: &MemDisk) -> Result<Self::State, String>;
+
+    /// Compares a recovered state with the requests begun before the crash.
+    ///
+    /// # Errors
+    /// What is missing or should not be there.
+    fn check(&self, requests: &[Request<'_, Self::Request>], state: &Self::State) -> Result<(), String>;
+}
+
+/// What becomes of the disk at a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// `kill -9`: the operating system lives on.
+    Kill,
+    /// The power goes.
+    PowerLoss(Damage),
+}
+
+impl Crash {
+    /// Every kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::Kill].into_iter().chain(Damage::ALL.map(Self::PowerLoss))
+    }
+
+    /// The kind that [`Display`] shows as `name`.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::all().find(|crash| crash.to_string() == name)
+    }
+
+    /// Whether the seed has a part in what it leaves.
+    fn is_random(self) -> bool {
+        !matches!(self, Self::Kill | Self::PowerLoss(Damage::LoseAll))
+    }
+
+    fn strike(self, disk: &MemDisk, rng: &mut Prng) -> MemDisk {
+        match self {
+            Self::Kill => disk.kill(),
+            Self::PowerLoss(damage) => disk.crash(damage, rng),
+        }
+    }
+}
+
+impl Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kill => "kill",
+            Self::PowerLoss(Damage::LoseAll) => "lose-all",
+            Self::PowerLoss(Damage::Prefix) => "prefix",
+            Self::PowerLoss(Damage::RandomSubset) => "random-subset",
+            Self::PowerLoss(Damage::Reordered) => "reordered",
+            Self::PowerLoss(Damage::TornSectors512) => "torn-512",
+            Self::PowerLoss(Damage::TornPages4096) => "torn-4096",
+        })
+    }
+}
+
+/// The ends of a process that leave nothing to chance.
+const BOTH: [Crash; 2] = [Crash::Kill, Crash::PowerLoss(Damage::LoseAll)];
+
+/// One crash of an enumeration: enough, with the seed, to do it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// The last operation that took effect.
+    pub op: u64,
+    /// What became of the disk.
+    pub crash: Crash,
+    /// Which of several draws of the same damage, from 0.
+    pub round: u64,
+}
+
+impl Point {
+    /// Draws at this point, independent of all others.
+    fn rng(&self, seed: u64) -> Prng {
+        let place = format!("{seed} {} {} {}", self.op, self.crash, self.round);
+        Prng::new(fnv::fnv1a_64(place.as_bytes()))
+    }
+}
+
+impl Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--op {} --crash {} --round {}", self.op, self.crash, self.round)
+    }
+}
+
+/// How much to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Where every draw comes from.
+    pub seed: u64,
+    /// How often each damage that has a random part is drawn after each operation.
+    pub rounds: u64,
+    /// At how many operations of each recovery it is crashed again.
+    pub recovery_crashes: u64,
+    /// This crash only, to replay a finding.
+    pub only: Option<Point>,
+}
+
+impl Plan {
+    /// One round of each damage and one crash of each recovery.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, rounds: 1, recovery_crashes: 1, only: None }
+    }
+
+    fn points(&self, op: u64) -> impl Iterator<Item = Point> + '_ {
+        Crash::all()
+            .flat_map(move |crash| {
+                let rounds = if crash.is_random() { self.rounds } else { 1 };
+                (0..rounds).map(move |round| Point { op, crash, round })
+            })
+            .filter(|point| self.only.is_none_or(|only| only == *point))
+    }
+}
+
+/// What an enumeration did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Operations of the workload on the disk.
+    pub ops: u64,
+    /// Requests of the workload.
+    pub requests: u64,
+    /// Crashes, those of recoveries included.
+    pub crashes: u64,
+    /// Recoveries, second ones included.
+    pub recoveries: u64,
+    /// A hash over every disk found and every disk recovered: equal for equal seeds.
+    pub digest: u64,
+}
+
+impl Report {
+    fn absorb(&mut self, disk: &MemDisk) {
+        let words = [self.digest.to_le_bytes(), disk.digest().to_le_bytes()];
+        self.digest = fnv::fnv1a_64(words.as_flattened());
+    }
+}
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// The workload failed on a disk without faults.
+    #[error("the workload failed without a fault: {0}")]
+    Run(String),
+    /// After a crash something was not as it must be.
+    #[error("crash after operation {op} ({point}): {what}", op = describe(.op.as_ref(), .point.op))]
+    Crash {
+        /// Where.
+        point: Point,
+        /// The operation that it followed; none if that was before the first.
+        op: Option<Op>,
+        /// What was wrong.
+        what: String,
+    },
+    /// After a failed operation something was not as it must be.
+    #[error("failure {kind:?} of operation {op}: {what}", op = describe(Some(op), op.number))]
+    Fault {
+        /// The operation that failed.
+        op: Op,
+        /// With what.
+        kind: ErrorKind,
+        /// What was wrong.
+        what: String,
+    },
+}
+
+fn describe(op: Option<&Op>, number: u64) -> String {
+    match op {
+        Some(op) => format!("{number}, {:?} of {}", op.kind, op.path.display()),
+        None => number.to_string(),
+    }
+}
+
+/// Crashes `workload` after each operation that changed the disk, in every way, and recovers.
+///
+/// # Errors
+/// The first [`Finding`].
+pub fn enumerate<W: Workload>(workload: &W, plan: &Plan) -> Result<Report, Finding> {
+    let disk = workload.prepare();
+    disk.record_trace();
+    disk.record_images();
+    let mut history = History::default();
+    workload.run(&disk, &mut history).map_err(Finding::Run)?;
+    let trace = disk.trace();
+    let images = disk.take_images();
+    let mut report = Report { ops: trace.len() as u64, requests: history.len() as u64, ..Report::default() };
+    for (position, image) in images.iter().enumerate() {
+        // Operations that change nothing leave the disk as it is, but an answer may come after any of them.
+        let next = images.get(position + 1).map_or(disk.op_count(), |next| next.op - 1);
+        let requests = history.at(next);
+        for point in plan.points(image.op) {
+            let mut trial = Trial { workload, requests: &requests, report: &mut report };
+            trial.crash(&image.disk, point, plan).map_err(|what| {
+                let op = trace.iter().find(|op| op.number == image.op).cloned();
+                Finding::Crash { point, op, what }
+            })?;
+        }
+    }
+    Ok(report)
+}
+
+/// Lets each operation of `workload` fail, with each of `kinds`, and recovers from what a kill or the loss of
+/// everything unsynced leaves.
+///
+/// # Errors
+/// The first [`Finding`].
+pub fn enumerate_faults<W: Workload>(workload: &W, kinds: &[ErrorKind]) -> Result<Report, Finding> {
+    let disk = workload.prepare();
+    disk.record_trace();
+    let mut history = History::default();
+    workload.run(&disk, &mut history).map_err(Finding::Run)?;
+    let mut report =
+        Report { ops: disk.trace().len() as u64, requests: history.len() as u64, ..Report::default() };
+    for op in disk.trace() {
+        for kind in kinds {
+            let disk = workload.prepare();
+            disk.fail_at(op.number, *kind);
+            let mut history = History::default();
+            // Stopping is right, and so is going on if nothing needed the operation; the check tells.
+            let outcome = workload.run(&disk, &mut history);
+            let requests = history.at(disk.op_count());
+            for crash in BOTH {
+                // What a failed sync left in the cache can vanish later, whatever a recovery syncs: no program can do
+                // better than stop, so a power loss behind it is not held against the recovery.
+                let in_doubt = matches!(op.kind, OpKind::SyncData | OpKind::SyncDir) && crash == Crash::Kill;
+                let again = if in_doubt { &BOTH[..1] } else { &BOTH };
+                let mut trial = Trial { workload, requests: &requests, report: &mut report };
+                let found = crash.strike(&disk, &mut Prng::new(0));
+                trial.recover(&found, again).map_err(|what| {
+                    let what = format!("the run ended with {outcome:?}; after {crash}: {what}");
+                    Finding::Fault { op: op.clone(), kind: *kind, what }
+                })?;
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// Recoveries after one crash.
+struct Trial<'a, W: Workload> {
+    workload: &'a W,
+    requests: &'a [Request<'a, W::Request>],
+    report: &'a mut Report,
+}
+
+impl<W: Workload> Trial<'_, W> {
+    fn crash(&mut self, image: &MemDisk, point: Point, plan: &Plan) -> Result<(), String> {
+        let mut rng = point.rng(plan.seed);
+        self.report.crashes += 1;
+        let found = point.crash.strike(image, &mut rng);
+        if plan.recovery_crashes > 0 {
+            found.record_images();
+        }
+        self.recover(&found, &BOTH)?;
+        let images = found.take_images();
+        for _ in 0..plan.recovery_crashes {
+            let image = &images[rng.below(images.len() as u64) as usize];
+            let damage = Damage::ALL[rng.below(Damage::ALL.len() as u64) as usize];
+            self.report.crashes += 1;
+            let found_again = image.disk.crash(damage, &mut rng);
+            self.recover(&found_again, &BOTH).map_err(|what| {
+                let crash = Crash::PowerLoss(damage);
+                format!("the recovery was crashed after its operation {} ({crash}): {what}", image.op)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Recovers, checks, and recovers again after each crash of `again`.
+    fn recover(&mut self, found: &MemDisk, again: &[Crash]) -> Result<(), String> {
+        let state = self.start(found).map_err(|why| format!("the recovery failed: {why}"))?;
+        self.workload.check(self.requests, &state)?;
+        for crash in again {
+            let found_again = crash.strike(found, &mut Prng::new(0));
+            let second = self
+                .start(&found_again)
+                .map_err(|why| format!("the recovery after {crash} failed: {why}"))?;
+            if second != state {
+                return Err(format!("the recovery after {crash} found {second:?}, the first one {state:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, disk: &MemDisk) -> Result<W::State, String> {
+        self.report.absorb(disk);
+        let state = self.workload.recover(disk)?;
+        self.report.recoveries += 1;
+        self.report.absorb(disk);
+        Ok(state)
+    }
+}
+
+#[cfg(test)]
+mod tests;

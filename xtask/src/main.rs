@@ -1,0 +1,60 @@
+//! Project tasks, run as `cargo xtask <task>`.
+//!
+//! Layer: above everything; no crate depends on it. Each task is a module; `ci` runs them in the order in which a
+//! mistake is cheapest to find. Nothing here is part of the product.
+
+mod advisories;
+mod ci;
+mod codegen;
+mod interop;
+mod process;
+mod tidy;
+mod tools;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks of this project")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Writes the Rust sources of the .proto files; they are committed.
+    Codegen {
+        /// Writes nothing; fails if the committed sources are not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Checks layers, dependencies, file lengths and other rules that the compiler does not know.
+    Tidy,
+    /// Checks Cargo.lock against the dated list in xtask/advisories.toml.
+    Advisories,
+    /// Builds the reference programs (Go etcd 3.5, 3.6, 3.7; 3.4 from a package; bbolt) into target/interop/bin.
+    InteropTools,
+    /// Builds our programs and the reference programs, then runs the tests in tests/interop.
+    Interop {
+        /// Runs only the tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// Runs every check and test, in order; stops at the first failure.
+    Ci {
+        /// Runs only this step.
+        #[arg(long)]
+        only: Option<String>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Codegen { check: false } => codegen::write(),
+        Task::Codegen { check: true } => codegen::check(),
+        Task::Tidy => tidy::run(),
+        Task::Advisories => advisories::run(),
+        Task::InteropTools => tools::run(),
+        Task::Interop { filter } => interop::run(filter.as_deref()),
+        Task::Ci { only } => ci::run(only.as_deref()),
+    }
+}
