@@ -356,7 +356,50 @@ const WIDEN_AT_BYTES: u32 = 1 << 28;
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
+    use grpc::{Code, Limits, Listener, NetPool, Services, SocketOptions, Status};
+    use proto::etcdserverpb::PutResponse;
+
     use super::*;
+
+    /// Runs a load against a server that refuses every put of a key whose number `refused` accepts.
+    fn run_against(refused: fn(u64) -> bool, clients: usize, connections: usize) -> anyhow::Result<Measured> {
+        let pool = NetPool::start(NonZeroUsize::MIN, "net")?;
+        let listener = Listener::tcp("127.0.0.1:0".parse()?, SocketOptions::default())?;
+        let endpoint = listener.tcp_address().context("bound")?;
+        let services = move |_| {
+            let mut services = Services::new();
+            services.unary("etcdserverpb.KV", "Put", move |request: PutRequest, _| async move {
+                let key: u64 = std::str::from_utf8(&request.key[10..]).unwrap().parse().unwrap();
+                assert_eq!(request.value.len(), 3000);
+                if refused(key) {
+                    Err(Status::new(Code::Aborted, "refused"))
+                } else {
+                    Ok(PutResponse::default())
+                }
+            });
+            Rc::new(services)
+        };
+        let _server = pool.serve(vec![listener], Limits::default(), services)?;
+        let shape = Shape { clients, connections, ops: 1000 };
+        Load::new(Kind::Put, endpoint, &shape, &Data { value_size: 3000, key_space: 100 })?.run(None)
+    }
+
+    #[test]
+    fn every_call_is_made_and_measured() {
+        for (clients, connections) in [(1, 1), (7, 3), (500, 1)] {
+            let measured = run_against(|_| false, clients, connections).unwrap();
+            assert_eq!(measured.ops, 1000);
+            assert!(measured.p99_ms >= measured.p50_ms && measured.p50_ms > 0.0, "{measured:?}");
+        }
+    }
+
+    #[test]
+    fn failed_calls_fail_the_run() {
+        let error = run_against(|key| key == 7, 10, 2).unwrap_err().to_string();
+        assert!(error.contains("of 100 calls failed") || error.contains("of 1000 calls failed"), "{error}");
+    }
 
     #[test]
     fn percentile_is_a_value_that_was_measured() {

@@ -53,7 +53,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `program` on free loopback ports and an empty directory under `parent`.
     pub(crate) fn start(program: &Path, parent: &Path) -> anyhow::Result<Server> {
-        let (client, peer) = (free_port()?, free_port()?);
+        let [client, peer] = free_ports()?;
         let dir = parent.join(format!("bench-{}", client.port()));
         std::fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         let log = File::create(dir.join("log"))?;
@@ -96,8 +96,10 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+/// Two ports that nobody uses at the moment.
+fn free_ports() -> anyhow::Result<[SocketAddr; 2]> {
+    let held = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    Ok([held[0].local_addr()?, held[1].local_addr()?])
 }
 
 #[cfg(test)]

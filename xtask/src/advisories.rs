@@ -26,11 +26,14 @@ pub fn run() -> anyhow::Result<()> {
     let date = tables(&list, "[list]").first().and_then(|table| table.get("date").cloned());
     let age_days = today()? - days_since_epoch(&date.context("advisories.toml has no date")?)?;
     if age_days > AGE_DAYS_MAX {
-        eprintln!("advisories: warning: xtask/advisories.toml is {age_days} days old; look through the database again");
+        eprintln!(
+            "advisories: warning: xtask/advisories.toml is {age_days} days old; look through the database again"
+        );
     }
     let mut hits = 0;
     for file in LOCK_FILES {
-        let lock = std::fs::read_to_string(process::root().join(file)).with_context(|| format!("cannot read {file}"))?;
+        let lock = std::fs::read_to_string(process::root().join(file))
+            .with_context(|| format!("cannot read {file}"))?;
         for hit in hits_in(&lock, &list)? {
             eprintln!("advisories: {file}: {hit}");
             hits += 1;
@@ -47,9 +50,11 @@ fn hits_in(lock: &str, list: &str) -> anyhow::Result<Vec<String>> {
     let mut hits = Vec::new();
     for advisory in tables(list, "[[advisory]]") {
         let field = |key: &str| advisory.get(key).with_context(|| format!("an advisory without {key}"));
-        let (id, name, affected, reason) = (field("id")?, field("name")?, field("affected")?, field("reason")?);
+        let (id, name, affected, reason) =
+            (field("id")?, field("name")?, field("affected")?, field("reason")?);
         for version in packages.iter().filter(|package| package.get("name") == Some(name)) {
-            let version = version.get("version").with_context(|| format!("{name} is locked without a version"))?;
+            let version =
+                version.get("version").with_context(|| format!("{name} is locked without a version"))?;
             if is_affected(version, affected).with_context(|| id.clone())? {
                 hits.push(format!("{name} {version}: {id}, {reason}"));
             }
@@ -116,7 +121,8 @@ fn today() -> anyhow::Result<i64> {
 
 /// Days from 1970-01-01 to `date`, written as `2026-11-24`; both in the Gregorian calendar.
 fn days_since_epoch(date: &str) -> anyhow::Result<i64> {
-    let parts: Vec<i64> = date.split('-').map(str::parse).collect::<Result<_, _>>().with_context(|| date.to_owned())?;
+    let parts: Vec<i64> =
+        date.split('-').map(str::parse).collect::<Result<_, _>>().with_context(|| date.to_owned())?;
     let [year, month, day] = parts[..] else { bail!("{date:?} is not year-month-day") };
     // Count from March, so that the leap day is the last of its year.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
@@ -132,14 +138,21 @@ mod tests {
                         affected = \"<0.3.26 || >=0.4.0, <0.4.4\"\nreason = \"flood\"\n";
 
     fn lock(version: &str) -> String {
-        format!("version = 4\n\n[[package]]\nname = \"h2\"\nversion = \"{version}\"\ndependencies = [\n \"bytes\",\n]\n")
+        format!(
+            "version = 4\n\n[[package]]\nname = \"h2\"\nversion = \"{version}\"\ndependencies = [\n \"bytes\",\n]\n"
+        )
     }
 
     #[test]
     fn an_affected_version_is_a_hit_and_a_fixed_one_is_not() {
-        for (version, is_hit) in
-            [("0.3.25", true), ("0.3.26", false), ("0.4.0", true), ("0.4.3", true), ("0.4.4", false), ("1.0.0", false)]
-        {
+        for (version, is_hit) in [
+            ("0.3.25", true),
+            ("0.3.26", false),
+            ("0.4.0", true),
+            ("0.4.3", true),
+            ("0.4.4", false),
+            ("1.0.0", false),
+        ] {
             assert_eq!(!hits_in(&lock(version), LIST).unwrap().is_empty(), is_hit, "{version}");
         }
         assert_eq!(hits_in(&lock("0.4.3"), LIST).unwrap(), ["h2 0.4.3: R-1, flood"]);

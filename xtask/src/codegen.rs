@@ -43,8 +43,11 @@ pub fn check() -> anyhow::Result<()> {
     let mut names: Vec<&String> = expected.keys().chain(committed.keys()).collect();
     names.sort_unstable();
     names.dedup();
-    let stale: Vec<&str> =
-        names.into_iter().filter(|name| expected.get(*name) != committed.get(*name)).map(String::as_str).collect();
+    let stale: Vec<&str> = names
+        .into_iter()
+        .filter(|name| expected.get(*name) != committed.get(*name))
+        .map(String::as_str)
+        .collect();
     if !stale.is_empty() {
         bail!("stale in {COMMITTED}: {}; run `cargo xtask codegen` and commit", stale.join(", "));
     }
@@ -71,7 +74,9 @@ fn generate(out: &Path) -> anyhow::Result<()> {
 
 fn read_sources(directory: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let mut sources = BTreeMap::new();
-    for entry in std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))? {
+    for entry in
+        std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?
+    {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         sources.insert(name, std::fs::read_to_string(&path)?);

@@ -35,7 +35,8 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
 /// As [`run`], and when the output is not UTF-8.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let shown = shown(command);
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start `{shown}`"))?;
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start `{shown}`"))?;
     if !output.status.success() {
         bail!("`{shown}` failed: {}", output.status);
     }
@@ -44,7 +45,13 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
 
 /// True if `program` can be started, that is, it is installed.
 pub fn is_installed(program: &str) -> bool {
-    Command::new(program).arg("--help").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    Command::new(program)
+        .arg("--help")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
 }
 
 fn shown(command: &Command) -> String {

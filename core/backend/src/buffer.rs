@@ -132,6 +132,17 @@ impl Frozen {
         &self.segment
     }
 
+    /// The changes of the small buckets, the consistent index among them, and the records of the keys, as two buffers.
+    /// Committing them one by one is the bug that contract C5 is about: the simulator plants it, to show that it would
+    /// be found.
+    #[doc(hidden)]
+    pub fn apart(&self) -> [Arc<Self>; 2] {
+        let part = |segment: Arc<Segment>, changes: Changes| {
+            Arc::new(Self { segment, changes, bytes: self.bytes, consistent: self.consistent.clone() })
+        };
+        [part(Arc::default(), self.changes.clone()), part(self.segment.clone(), Changes::new())]
+    }
+
     /// The same as a batch of bolt.
     pub(crate) fn to_batch(&self) -> bolt::Batch {
         let mut batch = bolt::Batch::default();

@@ -204,6 +204,9 @@ impl<'a> Update<'a, '_, '_> {
     /// Turns a page into a draft and gives its place back.
     fn draft(&mut self, page: NodePage<'a>) -> Result<Draft<'a>> {
         page.validate(self.content)?;
+        if page.kind() == Kind::Branch && page.count() == 0 {
+            return Err(page.corrupt("a branch without children"));
+        }
         if page.id() != PageId(0) {
             self.output.space.free(self.output.txid, page.id(), page.page_count());
         }

@@ -3,9 +3,11 @@
 mod common;
 
 use bolt::{Batch, Db};
-use common::{Model, Workload, commit, open, open_visited, read_all};
+use common::{Model, PATH, Workload, commit, open, open_visited, read_all};
+use std::path::Path;
 use stdx::prng::Prng;
 use vfs::mem::{Damage, MemDisk};
+use vfs::{Disk, OpenMode};
 
 /// The state after each commit, and the operations within which it became so.
 struct History {
@@ -73,8 +75,45 @@ fn a_power_loss_at_any_operation_leaves_an_acknowledged_state() {
         let mut workload = Workload::new(seed);
         workload.large_values = false;
         let db = open(&disk);
-        let (_, history) = run(&disk, db, &mut workload, 12);
+        let (_, history) = run(&disk, db, &mut workload, 8);
         check_images(&disk, &history, &mut Prng::new(seed));
+    }
+}
+
+/// Crashes in commits to a file that is durable before.
+fn check_file(bytes: &[u8], seed: u64) {
+    let disk = MemDisk::new();
+    let file = disk.open(Path::new(PATH), OpenMode::Create { mode: 0o600 }).unwrap();
+    file.write_at(0, bytes).unwrap();
+    drop(file);
+    disk.settle();
+    let mut workload = Workload::new(seed);
+    workload.large_values = false;
+    let db = open(&disk);
+    workload.model = read_all(&db.root()).unwrap();
+    disk.record_images();
+    let (_, history) = run(&disk, db, &mut workload, 3);
+    check_images(&disk, &history, &mut Prng::new(seed));
+}
+
+#[test]
+fn a_power_loss_leaves_the_stored_free_list_of_the_reference_whole() {
+    (0..3).for_each(|seed| check_file(include_bytes!("../testdata/bbolt-1.5.0-page-1024.db"), seed));
+}
+
+/// The newest meta of an image is at page 0, also when it should be at page 1 by its number.
+#[test]
+fn a_commit_to_an_image_never_writes_over_its_only_meta() {
+    for commits in [4, 5] {
+        let disk = MemDisk::new();
+        let mut workload = Workload::new(1);
+        workload.large_values = false;
+        let (db, _) = run(&disk, open(&disk), &mut workload, commits);
+        let image = db.root().image();
+        let mut bytes = vec![0; image.size_bytes() as usize];
+        image.read_at(0, &mut bytes).unwrap();
+        bytes[4096 + 0x14] ^= 0xff;
+        check_file(&bytes, commits as u64);
     }
 }
 

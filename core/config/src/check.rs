@@ -99,9 +99,8 @@ fn check_features(settings: &Settings, notices: &mut Vec<Notice>) -> Result<(), 
         other => return Err(Error::CompactionMode(other.to_owned())),
     }
     let retention = settings.text("auto-compaction-retention");
-    // A negative number is no span either, but `-1h` is one; etcd takes it as off.
-    if retention.parse::<u64>().is_err() && GoDuration::parse(retention).is_none() {
-        return Err(Error::CompactionRetention(retention.to_owned()));
+    if retention.parse::<u64>().is_err() {
+        GoDuration::parse(retention).map_err(Error::CompactionRetention)?;
     }
     if settings.bool("enable-distributed-tracing") {
         match settings.int("distributed-tracing-sampling-rate") {

@@ -77,7 +77,7 @@ pub enum Error {
     CompactionModeMissing,
     #[error("unknown auto-compaction-mode {}", quote(.0))]
     CompactionMode(String),
-    #[error("error parsing CompactionRetention: time: invalid duration {}", quote(.0))]
+    #[error("error parsing CompactionRetention: {0}")]
     CompactionRetention(String),
     #[error("distributed tracing configurition is not valid: ({0})")]
     Tracing(&'static str),

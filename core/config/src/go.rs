@@ -16,29 +16,45 @@ pub(crate) enum NumberError {
 pub struct GoDuration(pub i64);
 
 impl GoDuration {
-    /// Reads `300ms`, `1.5h`, `1h30m`, `-2us`, or a bare `0`. `None` for anything else, and beyond 292 years.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (negative, mut rest) = match text.as_bytes().first()? {
-            b'-' => (true, &text[1..]),
-            b'+' => (false, &text[1..]),
+    /// Reads `300ms`, `1.5h`, `1h30m`, `-2us`, or a bare `0`.
+    ///
+    /// # Errors
+    /// Go's text for anything else, and for more than 292 years.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let invalid = || format!("time: invalid duration {}", quote(text));
+        let (negative, mut rest) = match text.as_bytes().first() {
+            Some(b'-') => (true, &text[1..]),
+            Some(b'+') => (false, &text[1..]),
             _ => (false, text),
         };
         if rest == "0" {
-            return Some(Self(0));
+            return Ok(Self(0));
         }
         if rest.is_empty() {
-            return None;
+            return Err(invalid());
         }
         let mut total: u64 = 0;
         while !rest.is_empty() {
-            let (nanoseconds, behind) = parse_term(rest)?;
-            total = total.checked_add(nanoseconds).filter(|sum| *sum <= 1 << 63)?;
+            let (number, behind) = split_number(rest).ok_or_else(invalid)?;
+            let (unit, behind) = split_unit(behind);
+            let nanoseconds_in_unit = match unit {
+                "" => return Err(format!("time: missing unit in duration {}", quote(text))),
+                "ns" => 1,
+                "us" | "µs" | "μs" => 1_000,
+                "ms" => 1_000_000,
+                "s" => SECOND,
+                "m" => MINUTE,
+                "h" => 60 * MINUTE,
+                _ => return Err(format!("time: unknown unit {} in duration {}", quote(unit), quote(text))),
+            };
+            let sum = nanoseconds_of(number, nanoseconds_in_unit).and_then(|term| total.checked_add(term));
+            total = sum.filter(|sum| *sum <= 1 << 63).ok_or_else(invalid)?;
             rest = behind;
         }
         if negative {
-            return 0i64.checked_sub_unsigned(total).map(Self);
+            return 0i64.checked_sub_unsigned(total).map(Self).ok_or_else(invalid);
         }
-        i64::try_from(total).ok().map(Self)
+        i64::try_from(total).map(Self).map_err(|_| invalid())
     }
 
     /// The span as an unsigned one; negative becomes zero.
@@ -101,33 +117,28 @@ impl fmt::Display for Decimal {
 const SECOND: u64 = 1_000_000_000;
 const MINUTE: u64 = 60 * SECOND;
 
-/// Reads one number with its unit; returns its nanoseconds and the text behind it.
-fn parse_term(text: &str) -> Option<(u64, &str)> {
-    let whole_len = digits_len(text);
-    let whole = if whole_len == 0 { 0 } else { text[..whole_len].parse::<u64>().ok()? };
-    let mut rest = &text[whole_len..];
-    let mut fraction = "";
-    if let Some(behind) = rest.strip_prefix('.') {
-        let len = digits_len(behind);
-        (fraction, rest) = behind.split_at(len);
+/// Splits off digits with an optional point among them; `None` when there is no digit.
+fn split_number(text: &str) -> Option<(&str, &str)> {
+    let mut len = digits_len(text);
+    let mut digits = len;
+    if text[len..].starts_with('.') {
+        let fraction = digits_len(&text[len + 1..]);
+        digits += fraction;
+        len += 1 + fraction;
     }
-    if whole_len == 0 && fraction.is_empty() {
-        return None;
-    }
-    let unit_len = rest.find(|ch: char| ch == '.' || ch.is_ascii_digit()).unwrap_or(rest.len());
-    let (unit, behind) = rest.split_at(unit_len);
-    let unit = match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => SECOND,
-        "m" => MINUTE,
-        "h" => 60 * MINUTE,
-        _ => return None,
-    };
-    // Digits below a nanosecond are dropped, as in Go.
-    let nanoseconds = whole.checked_mul(unit)?.checked_add(fraction_of(fraction, unit))?;
-    Some((nanoseconds, behind))
+    (digits > 0).then(|| text.split_at(len))
+}
+
+/// Splits off what stands before the next number.
+fn split_unit(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|ch: char| ch == '.' || ch.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+/// A decimal number of units, rounded down to a nanosecond; `None` when it does not fit.
+fn nanoseconds_of(number: &str, nanoseconds_in_unit: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
+    whole.checked_mul(nanoseconds_in_unit)?.checked_add(fraction_of(fraction, nanoseconds_in_unit))
 }
 
 /// `0.<digits>` of `unit`, rounded down.
@@ -233,7 +244,7 @@ mod tests {
     #[test]
     fn durations_read_and_print_as_in_go() {
         let check = |text: &str, nanoseconds: i64, printed: &str| {
-            assert_eq!(GoDuration::parse(text), Some(GoDuration(nanoseconds)), "{text}");
+            assert_eq!(GoDuration::parse(text), Ok(GoDuration(nanoseconds)), "{text}");
             assert_eq!(GoDuration(nanoseconds).to_string(), printed, "{text}");
         };
         check("0", 0, "0s");
@@ -250,21 +261,21 @@ mod tests {
         check("7ns", 7, "7ns");
         check("1.0000000019s", 1_000_000_001, "1.000000001s");
         check("-9223372036854775808ns", i64::MIN, "-2562047h47m16.854775808s");
-        for bad in [
-            "",
-            "5",
-            "1.5",
-            "ms",
-            ".s",
-            "-",
-            "1x",
-            "1 s",
-            "9223372036854775808ns",
-            "300000h1",
-            "1h-1m",
-            "99999999h",
+        for (bad, why) in [
+            ("", "invalid duration \"\""),
+            ("5", "missing unit in duration \"5\""),
+            ("1.5", "missing unit in duration \"1.5\""),
+            ("ms", "invalid duration \"ms\""),
+            (".s", "invalid duration \".s\""),
+            ("-", "invalid duration \"-\""),
+            ("1x", "unknown unit \"x\" in duration \"1x\""),
+            ("1h-1m", "unknown unit \"h-\" in duration \"1h-1m\""),
+            ("1 s", "unknown unit \" s\" in duration \"1 s\""),
+            ("1h1", "missing unit in duration \"1h1\""),
+            ("9223372036854775808ns", "invalid duration \"9223372036854775808ns\""),
+            ("99999999h", "invalid duration \"99999999h\""),
         ] {
-            assert_eq!(GoDuration::parse(bad), None, "{bad}");
+            assert_eq!(GoDuration::parse(bad), Err(format!("time: {why}")));
         }
     }
 

@@ -53,7 +53,7 @@ impl Value {
             Kind::Uint32 => Self::Uint(parse_uint32(text)?),
             Kind::DurationOrEmpty if text.is_empty() => Self::Duration(GoDuration(0)),
             Kind::Duration | Kind::DurationOrEmpty => {
-                Self::Duration(GoDuration::parse(text).ok_or("parse error")?)
+                Self::Duration(GoDuration::parse(text).map_err(|_| "parse error")?)
             }
             Kind::Text | Kind::Anything => Self::Text(text.to_owned()),
             Kind::OneOf(words) if !words.contains(&text) => return Err("invalid value".to_owned()),

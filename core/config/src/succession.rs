@@ -32,7 +32,7 @@ pub(crate) fn apply(settings: &mut Settings, notices: &mut Vec<Notice>) -> Resul
         }
     }
     if settings.text("discovery-fallback") == "proxy" {
-        // The book's default. There is no proxy to fall back to, so a failed discovery ends the start.
+        // The default of etcd 3.5. There is no proxy to fall back to, so a failed discovery ends the start.
         notices.push(deprecated(
             settings.get("discovery-fallback").flag,
             "proxy",

@@ -64,10 +64,10 @@ impl Url {
         let (located, _) = hierarchy.split_at(hierarchy.find(['?', '#']).unwrap_or(hierarchy.len()));
         let (authority, path) = located.split_at(located.find('/').unwrap_or(located.len()));
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        check_host(text, host)?;
         let address = if scheme.is_socket_file() {
             format!("{host}{path}")
         } else {
-            check_port_digits(text, host)?;
             if split_host_port(host).is_none() {
                 return Err(format!("URL address does not have the form \"host:port\": {text}"));
             }
@@ -156,14 +156,29 @@ fn split_scheme(text: &str) -> Result<(&str, &str), String> {
     Ok(("", text))
 }
 
-fn check_port_digits(text: &str, host: &str) -> Result<(), String> {
-    let behind_address = host.rfind(']').map_or(0, |position| position + 1);
-    let Some(colon) = host[behind_address..].rfind(':') else { return Ok(()) };
-    let port = &host[behind_address + colon..];
-    if port[1..].bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(());
+/// What Go's parser demands of a host and its port, whatever the scheme.
+fn check_host(text: &str, host: &str) -> Result<(), String> {
+    let refuse = |why: &str| Err(format!("parse {}: {why}", quote(text)));
+    let port = match (host.starts_with('['), host.rfind(']')) {
+        (true, None) => return refuse("missing ']' in host"),
+        (true, Some(position)) => &host[position + 1..],
+        (false, _) => &host[host.find(':').unwrap_or(host.len())..],
+    };
+    let is_port = |port: &str| {
+        port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    if !port.is_empty() && !is_port(port) {
+        return refuse(&format!("invalid port {} after host", quote(port)));
     }
-    Err(format!("parse {}: invalid port {} after host", quote(text), quote(port)))
+    if let Some(position) = host.find('%') {
+        let escape: String = host[position..].chars().take(3).collect();
+        return refuse(&format!("invalid URL escape {}", quote(&escape)));
+    }
+    let is_allowed = |ch: &char| !ch.is_ascii() || ch.is_ascii_alphanumeric() || HOST_MARKS.contains(*ch);
+    match host.chars().find(|ch| !is_allowed(ch)) {
+        Some(bad) => refuse(&format!("invalid character {} in host name", quote(&bad.to_string()))),
+        None => Ok(()),
+    }
 }
 
 fn split_host_port(address: &str) -> Option<(&str, &str)> {
@@ -175,6 +190,8 @@ fn split_host_port(address: &str) -> Option<(&str, &str)> {
     let (host, port) = address.split_once(':')?;
     (!port.contains(':') && !address.contains(['[', ']'])).then_some((host, port))
 }
+
+const HOST_MARKS: &str = "-_.~!$&'()*+,;=:[]<>\"";
 
 #[cfg(test)]
 mod tests {
@@ -207,7 +224,11 @@ mod tests {
     fn bad_urls_are_refused_with_the_text_of_etcd() {
         for (text, error) in [
             ("http://localhost", "URL address does not have the form \"host:port\": http://localhost"),
-            ("http://::1:2379", "URL address does not have the form \"host:port\": http://::1:2379"),
+            ("http://::1:2379", "parse \"http://::1:2379\": invalid port \"::1:2379\" after host"),
+            ("http://[::1:2379", "parse \"http://[::1:2379\": missing ']' in host"),
+            ("http://[::1]2379", "parse \"http://[::1]2379\": invalid port \"2379\" after host"),
+            ("http://a b:1", "parse \"http://a b:1\": invalid character \" \" in host name"),
+            ("http://a%zz:1", "parse \"http://a%zz:1\": invalid URL escape \"%zz\""),
             ("http:localhost:1", "URL address does not have the form \"host:port\": http:localhost:1"),
             ("http://a:1/", "URL must not contain a path: http://a:1/"),
             ("ftp://a:1", "URL scheme must be http, https, unix, or unixs: ftp://a:1"),

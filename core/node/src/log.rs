@@ -23,6 +23,8 @@ pub struct Retention {
 pub enum LogTask {
     /// Make a batch durable.
     Persist(raft::Persist),
+    /// Before a stop in order: write the last hard state and make everything durable.
+    Close(HardState),
     /// Write a local snapshot whose state the backend already holds durably.
     Snapshot {
         /// For the STATE record before the SNAPSHOT record: commits at least the snapshot's index.
@@ -37,6 +39,8 @@ pub enum LogTask {
 pub enum LogEvent {
     /// The batch is durable; these messages may go.
     Persisted(Vec<Message>),
+    /// Everything is durable; the log may go.
+    Closed,
     /// The snapshot is recorded and what it makes superfluous is released.
     SnapshotSaved,
 }
@@ -112,6 +116,13 @@ impl LogStage {
             LogTask::Persist(persist) => Job::new(move |cx| async move {
                 let saved = wal.save(&cx, persist.hard_state.as_ref(), &persist.entries).await;
                 (wal, saved.map(|()| LogEvent::Persisted(persist.messages)).map_err(|error| error.to_string()))
+            }),
+            LogTask::Close(hard_state) => Job::new(move |cx| async move {
+                let mut closed = wal.save(&cx, Some(&hard_state), &[]).await;
+                if closed.is_ok() {
+                    closed = wal.sync(&cx).await;
+                }
+                (wal, closed.map(|()| LogEvent::Closed).map_err(|error| error.to_string()))
             }),
             LogTask::Snapshot { hard_state, snapshot } => Job::new(move |cx| async move {
                 let saved = save_snapshot(&cx, &disk, &snap_dir, retention, &mut wal, &hard_state, &snapshot).await;

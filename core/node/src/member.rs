@@ -157,6 +157,8 @@ enum Phase {
     Starting,
     Running,
     Stopping,
+    /// Everything is applied and in the file; the log is being closed.
+    Closing,
     Ended,
 }
 
@@ -227,7 +229,8 @@ impl Member {
                 self.published = None;
             }
             Input::RaiseNoSpace => self.no_space_wanted = true,
-            Input::Stop => self.phase = Phase::Stopping,
+            Input::Stop if self.phase != Phase::Closing => self.phase = Phase::Stopping,
+            Input::Stop => {}
         }
     }
 
@@ -252,7 +255,7 @@ impl Member {
     fn propose(&mut self, id: RequestId, data: Bytes) {
         let status = self.raft.status();
         let backlog = status.commit.0 - self.apply.applier().applied().0.0;
-        let failure = if self.phase == Phase::Stopping {
+        let failure = if matches!(self.phase, Phase::Stopping | Phase::Closing) {
             Failure::Stopped
         } else if backlog > BACKLOG_ENTRIES_MAX || self.proposed_bytes + self.syncing_bytes > UNSYNCED_BYTES_MAX {
             Failure::TooManyRequests
@@ -290,6 +293,10 @@ impl Member {
                     messages.iter().for_each(|message| self.raft.step(message));
                 }
                 LogStep::Event(LogEvent::SnapshotSaved) => {}
+                LogStep::Event(LogEvent::Closed) => {
+                    self.phase = Phase::Ended;
+                    self.outputs.push_back(Output::Stopped);
+                }
                 LogStep::Idle => return,
                 LogStep::Failed(error) => return self.halt(format!("cannot write the log: {error}")),
             }
@@ -357,8 +364,8 @@ impl Member {
             self.outputs.extend(wake_at.map(Output::WakeAt));
         }
         if self.phase == Phase::Stopping && self.is_quiet() {
-            self.phase = Phase::Ended;
-            self.outputs.push_back(Output::Stopped);
+            self.phase = Phase::Closing;
+            self.log.submit(LogTask::Close(self.raft.hard_state()));
         }
     }
 
@@ -405,7 +412,7 @@ impl Member {
     /// A leader tells the cluster its own attributes and brings it to its version, through the log as everything.
     fn leader_duties(&mut self) {
         let status = self.raft.status();
-        if status.role != Role::Leader || self.phase == Phase::Stopping {
+        if status.role != Role::Leader || matches!(self.phase, Phase::Stopping | Phase::Closing) {
             return;
         }
         if !self.duties_proposed && status.has_committed_in_term && self.has_applied_all(&status) {

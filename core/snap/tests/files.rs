@@ -1,4 +1,5 @@
 //! Snapshot files on a disk that crashes.
+#![allow(clippy::unwrap_used, reason = "a failed test says where")]
 
 use bytes::Bytes;
 use proto::raftpb::{ConfState, Snapshot, SnapshotMetadata};

@@ -176,6 +176,9 @@ impl Collected {
         }
         check_index(record, entry.index)?;
         if entry.index <= self.at_index {
+            // What came behind an entry that was overwritten is gone. etcd keeps it here, against its own rule.
+            self.entries.clear();
+            self.last_index = self.at_index;
             return Ok(());
         }
         let position = entry.index - self.at_index - 1;

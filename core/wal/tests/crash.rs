@@ -1,4 +1,5 @@
 //! A power loss after any operation, with any damage: nothing acknowledged is lost, and the log opens again.
+#![allow(clippy::unwrap_used, reason = "a failed test says where")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What is written is read, across segments, overwrites and restarts.
+#![allow(clippy::unwrap_used, reason = "a failed test says where")]
 
 mod common;
 
@@ -102,6 +103,19 @@ fn a_later_entry_of_the_same_index_replaces_the_rest() {
     log.save(None, &entries(1..=1, 2)).unwrap();
     drop(log);
     assert_eq!(Log::open(&disk, SMALL).unwrap().1.entries, entries(1..=1, 2));
+}
+
+#[test]
+fn an_overwrite_below_the_snapshot_drops_what_came_behind() {
+    let disk = new_disk();
+    let mut log = Log::create(&disk, SMALL).unwrap();
+    log.save(Some(state(1, 1, 0)), &entries(1..=9, 1)).unwrap();
+    log.save(Some(state(2, 1, 0)), &entries(4..=5, 2)).unwrap();
+    log.save_snapshot(Some(state(2, 1, 5)), snapshot(5, 2)).unwrap();
+    drop(log);
+    let (mut log, replay) = Log::open_at(&disk, snapshot(5, 2), SMALL).unwrap();
+    assert_eq!(replay.entries, []);
+    assert_eq!(log.wal().last_index(), LogIndex(5));
 }
 
 #[test]

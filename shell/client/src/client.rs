@@ -12,6 +12,7 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
+use types::ETCD_VERSION;
 
 /// Whom to call, and within which bounds.
 #[derive(Clone, Debug)]
@@ -83,8 +84,6 @@ const HASH_KV: Method = read("/etcdserverpb.Maintenance/HashKV");
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Bound of the times one read is sent.
 const ATTEMPTS_MAX: usize = 100;
-/// What clients of this level call themselves; the server counts requests by it.
-const API_VERSION: &str = "3.7.1";
 
 impl Client {
     /// Makes a client. Nothing is connected before the first call.
@@ -92,7 +91,8 @@ impl Client {
     /// # Errors
     /// [`Error::NoEndpoints`], [`Error::BadEndpoint`], [`Error::TlsNotImplemented`].
     pub fn new(config: Config) -> Result<Self> {
-        let endpoints = config.endpoints.iter().map(|text| Endpoint::parse(text)).collect::<Result<Vec<_>>>()?;
+        let endpoints =
+            config.endpoints.iter().map(|text| Endpoint::parse(text)).collect::<Result<Vec<_>>>()?;
         if endpoints.is_empty() {
             return Err(Error::NoEndpoints);
         }
@@ -200,16 +200,17 @@ impl Client {
         R: Message + Default + 'static,
     {
         let mut request = Request::new(message);
-        request.metadata_mut().insert("client-api-version", MetadataValue::from_static(API_VERSION));
+        // The server counts requests by what the client calls itself.
+        let version = MetadataValue::try_from(ETCD_VERSION.to_string()).expect("digits and dots are ASCII");
+        request.metadata_mut().insert("client-api-version", version);
         if let Some(deadline) = deadline {
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         }
         let mut grpc =
             tonic::client::Grpc::new(channel).max_decoding_message_size(self.config.receive_bytes_max);
-        grpc.ready().await.map_err(|error| Error::Status {
-            code: Code::Unavailable,
-            message: error.to_string(),
-        })?;
+        grpc.ready()
+            .await
+            .map_err(|error| Error::Status { code: Code::Unavailable, message: error.to_string() })?;
         let codec = ProstCodec::<Q, R>::default();
         match grpc.unary(request, PathAndQuery::from_static(method.path), codec).await {
             Ok(response) => Ok(response.into_inner()),
@@ -258,4 +259,42 @@ fn is_timeout(status: &Status) -> bool {
 
 fn is_range(op: &pb::RequestOp) -> bool {
     matches!(op.request, Some(pb::request_op::Request::RequestRange(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    }
+
+    fn unreachable_config() -> Config {
+        let call_timeout = Some(Duration::from_millis(30));
+        Config { endpoints: vec!["unix:/nonexistent/socket".to_owned()], call_timeout, ..Config::default() }
+    }
+
+    #[test]
+    fn a_call_that_nobody_answers_ends_with_its_time() {
+        let mut client = Client::new(unreachable_config()).unwrap();
+        let error = block_on(client.put(pb::PutRequest::default())).unwrap_err();
+        assert_eq!(error.to_string(), "context deadline exceeded");
+    }
+
+    #[test]
+    fn a_request_above_the_limit_is_not_sent() {
+        let mut client = Client::new(Config { send_bytes_max: 10, ..unreachable_config() }).unwrap();
+        let request =
+            pb::PutRequest { key: "aaaaaaaaa".into(), value: "bbbbbbbbbb".into(), ..Default::default() };
+        assert_eq!(
+            block_on(client.put(request)).unwrap_err().to_string(),
+            "rpc error: code = ResourceExhausted desc = trying to send message larger than max (23 vs. 10)"
+        );
+    }
+
+    #[test]
+    fn without_endpoints_there_is_no_client() {
+        let error = Client::new(Config { endpoints: Vec::new(), ..Config::default() }).unwrap_err();
+        assert_eq!(error, Error::NoEndpoints);
+    }
 }

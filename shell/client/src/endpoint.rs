@@ -48,7 +48,10 @@ impl Endpoint {
     }
 
     /// Opens a connection; `Err` carries no reason because every reason leads to the next attempt.
-    pub(crate) async fn connect(&self, options: ConnectionOptions) -> std::result::Result<transport::Channel, ()> {
+    pub(crate) async fn connect(
+        &self,
+        options: ConnectionOptions,
+    ) -> std::result::Result<transport::Channel, ()> {
         let connecting = self
             .transport
             .clone()
@@ -75,7 +78,9 @@ mod tests {
 
     #[test]
     fn the_forms_of_an_address() {
-        for good in ["localhost:2379", " 127.0.0.1:2379", "http://a:1", "unix:s", "unix:///run/s", "[::1]:2379"] {
+        for good in
+            ["localhost:2379", " 127.0.0.1:2379", "http://a:1", "unix:s", "unix:///run/s", "[::1]:2379"]
+        {
             assert!(Endpoint::parse(good).is_ok(), "{good}");
         }
         for bad in ["", "ftp://a:1", "http://", "a b:1"] {

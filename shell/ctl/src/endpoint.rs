@@ -71,7 +71,8 @@ fn status(invocation: &Invocation) -> Result<(), Failure> {
 }
 
 fn status_text(answers: &[(String, pb::StatusResponse)], style: Style) -> String {
-    let rows = || answers.iter().map(|(endpoint, response)| status_row(endpoint, response)).collect::<Vec<_>>();
+    let rows =
+        || answers.iter().map(|(endpoint, response)| status_row(endpoint, response)).collect::<Vec<_>>();
     match style.format {
         Format::Json => {
             let objects = answers
@@ -79,9 +80,10 @@ fn status_text(answers: &[(String, pb::StatusResponse)], style: Style) -> String
                 .map(|(endpoint, response)| about("Endpoint", endpoint).raw("Status", status_json(response)));
             json_list(objects)
         }
-        Format::Fields => {
-            answers.iter().map(|(endpoint, response)| status_fields(endpoint, response, style.is_hex)).collect()
-        }
+        Format::Fields => answers
+            .iter()
+            .map(|(endpoint, response)| status_fields(endpoint, response, style.is_hex))
+            .collect(),
         Format::Table => table(&STATUS_HEADERS, &rows()),
         _ => comma_lines(&rows()),
     }
@@ -134,7 +136,10 @@ fn status_row(endpoint: &str, response: &pb::StatusResponse) -> Vec<String> {
 
 fn status_json(response: &pb::StatusResponse) -> String {
     let downgrade = response.downgrade_info.as_ref().map(|info| {
-        Object::new().scalar("enabled", info.enabled).text_or_none("targetVersion", &info.target_version).finish()
+        Object::new()
+            .scalar("enabled", info.enabled)
+            .text_or_none("targetVersion", &info.target_version)
+            .finish()
     });
     Object::new()
         .optional("header", response.header.as_ref().map(json_header))

@@ -75,7 +75,8 @@ pub(crate) fn request(invocation: &Invocation) -> Result<pb::RangeRequest, Failu
         }
         Ok((positive(min_name), positive(max_name)))
     };
-    let (min_create_revision, max_create_revision) = between("min-create-rev", "max-create-rev", "CreateRev")?;
+    let (min_create_revision, max_create_revision) =
+        between("min-create-rev", "max-create-rev", "CreateRev")?;
     let (min_mod_revision, max_mod_revision) = between("min-mod-rev", "max-mod-rev", "ModRev")?;
     Ok(pb::RangeRequest {
         key,

@@ -1,7 +1,7 @@
 //! `etcdctl`: the command line of a running cluster.
 //!
 //! Layer: shell, above `client` (which makes the calls) and `utl` (which knows command lines, number formats and
-//! offline files). Every command of the original is in [`tree`]; those that do not work yet say so and end with 1.
+//! offline files). Every command of the original is in its table (`tree`); those that do not work yet say so and end with 1.
 //! Output is byte for byte that of etcdctl 3.7.1; the deliberate differences are in `docs/compat.md`.
 
 mod compaction;

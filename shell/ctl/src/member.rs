@@ -99,7 +99,12 @@ mod tests {
     #[test]
     fn an_unstarted_learner_is_listed_as_the_reference_lists_it() {
         let response = pb::MemberListResponse {
-            header: Some(pb::ResponseHeader { cluster_id: 0x34f2_7e83, member_id: 1, revision: 0, raft_term: 2 }),
+            header: Some(pb::ResponseHeader {
+                cluster_id: 0x34f2_7e83,
+                member_id: 1,
+                revision: 0,
+                raft_term: 2,
+            }),
             members: vec![pb::Member {
                 id: 0x7dbb_a403_4f34_28cd,
                 name: String::new(),
@@ -112,7 +117,10 @@ mod tests {
             let style = Style { format, is_hex, is_value_only: false };
             String::from_utf8(list_text(&response, style)).unwrap()
         };
-        assert_eq!(text(Format::Simple, false), "7dbba4034f3428cd, unstarted, , http://localhost:123, , true\n");
+        assert_eq!(
+            text(Format::Simple, false),
+            "7dbba4034f3428cd, unstarted, , http://localhost:123, , true\n"
+        );
         assert_eq!(
             text(Format::Json, false),
             "{\"header\":{\"cluster_id\":888307331,\"member_id\":1,\"raft_term\":2},\"members\":[{\"ID\":\

@@ -4,7 +4,7 @@ use crate::legacy::{API_VARIABLE, api_note};
 use crate::print::{Format, Style};
 use crate::tree::PROGRAM;
 use client::{Client, Config};
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::future::Future;
 use std::os::unix::ffi::OsStrExt;
 use time::OffsetDateTime;
@@ -29,7 +29,8 @@ impl Session {
     /// Reads flags and environment; the format must be one of `formats`.
     pub(crate) fn new(invocation: &Invocation, formats: &[Format]) -> Result<Self, Failure> {
         let mut flags = invocation.flags.clone();
-        set_from_environment(&mut flags)?;
+        let variables: Vec<_> = std::env::vars_os().collect();
+        set_from(&mut flags, &variables)?.iter().for_each(warn);
         if flags.bool("debug") {
             PROGRAM
                 .root
@@ -89,8 +90,12 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure>
 
 /// The endpoints of the flag. An empty flag, as an unset shell variable leaves it, means the default.
 fn endpoints(flags: &Flags) -> Vec<String> {
-    let given: Vec<String> =
-        flags.list("endpoints").iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect();
+    let given: Vec<String> = flags
+        .list("endpoints")
+        .iter()
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+        .collect();
     if !given.is_empty() {
         return given;
     }
@@ -103,35 +108,32 @@ fn variable_of(flag: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", flag.to_uppercase().replace('-', "_"))
 }
 
-/// Takes flags that are not given from the environment; complains about variables that no flag takes.
-fn set_from_environment(flags: &mut Flags) -> Result<(), Failure> {
-    let given: Vec<String> = global_names().filter(|name| flags.is_given(name)).map(variable_of).collect();
-    for name in global_names().filter(|name| !given.contains(&variable_of(name))) {
-        if let Ok(value) = std::env::var(variable_of(name))
-            && !value.is_empty()
-        {
+/// Takes flags that are not given from `variables`, the environment; returns remarks for stderr.
+///
+/// A variable beside its flag ends the command; one that no flag takes, or an empty one, is remarked on.
+fn set_from(flags: &mut Flags, variables: &[(OsString, OsString)]) -> Result<Vec<String>, Failure> {
+    let ours = variables.iter().filter(|(name, _)| name.as_bytes().starts_with(VARIABLE_PREFIX.as_bytes()));
+    let mut remarks = Vec::new();
+    for (name, value) in ours {
+        let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+        match global_names().find(|flag| variable_of(flag) == name) {
+            Some(flag) if flags.is_given(flag) => {
+                let message = remarks.into_iter().chain([log_line("fatal", SHADOWED, &name)]);
+                message.for_each(warn);
+                return Err(Failure { code: code::ERROR, message: String::new() });
+            }
+            Some(_) if !value.is_empty() => {}
+            _ if name == API_VARIABLE => remarks.extend(api_note(&value)),
+            _ => remarks.push(log_line("warn", UNRECOGNIZED, &format!("{name}={value}"))),
+        }
+    }
+    for (name, value) in variables.iter().filter(|(_, value)| !value.is_empty()) {
+        if let Some(flag) = global_names().find(|flag| *name == *variable_of(flag)) {
             // A value that does not parse is ignored, as in the original.
-            let _ = flags.set(name, &value);
+            let _ = flags.set(flag, &value.to_string_lossy());
         }
     }
-    for (variable, value) in std::env::vars_os() {
-        let is_ours = variable.as_bytes().starts_with(VARIABLE_PREFIX.as_bytes());
-        let variable = variable.to_string_lossy();
-        if !is_ours {
-            continue;
-        }
-        if given.contains(&variable.as_ref().to_owned()) {
-            log_line("fatal", SHADOWED, &variable);
-            return Err(Failure { code: code::ERROR, message: String::new() });
-        }
-        let is_known = !value.is_empty() && global_names().any(|name| variable_of(name) == variable);
-        if variable == API_VARIABLE {
-            api_note(&value.to_string_lossy()).iter().for_each(warn);
-        } else if !is_known {
-            log_line("warn", UNRECOGNIZED, &assignment(&variable, &value));
-        }
-    }
-    Ok(())
+    Ok(remarks)
 }
 
 const UNRECOGNIZED: &str = "unrecognized environment variable";
@@ -141,12 +143,8 @@ fn global_names() -> impl Iterator<Item = &'static str> {
     PROGRAM.root.shared_flags.iter().map(|flag| flag.name)
 }
 
-fn assignment(variable: &str, value: &OsStr) -> String {
-    format!("{variable}={}", value.to_string_lossy())
-}
-
 /// A line in the form of the original's log, for those who read it by machine.
-fn log_line(level: &str, message: &str, variable: &str) {
+fn log_line(level: &str, message: &str, variable: &str) -> String {
     let now = OffsetDateTime::now_utc();
     let time = format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
@@ -158,12 +156,13 @@ fn log_line(level: &str, message: &str, variable: &str) {
         now.second(),
         now.microsecond()
     );
-    let mut line = format!("{{\"level\":\"{level}\",\"ts\":\"{time}\",\"caller\":\"ctl/session.rs\",\"msg\":");
+    let mut line =
+        format!("{{\"level\":\"{level}\",\"ts\":\"{time}\",\"caller\":\"ctl/session.rs\",\"msg\":");
     stdx::json::push_string(&mut line, message);
     line.push_str(",\"environment-variable\":");
     stdx::json::push_string(&mut line, variable);
     line.push('}');
-    warn(line);
+    line
 }
 
 /// TLS, authentication and discovery are still missing: their flags are known and refused when they ask for something.
@@ -173,12 +172,76 @@ fn refuse_missing_parts(flags: &Flags) -> Result<(), Failure> {
             return Err(Failure::arguments(format!("empty string is passed to --{name} option")));
         }
     }
-    let texts = ["cert", "key", "cacert", "user", "password", "auth-jwt-token", "discovery-srv", "discovery-srv-name"];
+    let texts = ["cert", "key", "cacert", "user", "auth-jwt-token", "discovery-srv"];
     let asked = texts.into_iter().find(|name| !flags.text(name).is_empty());
     let asked = asked.or_else(|| (!flags.bool("insecure-transport")).then_some("insecure-transport=false"));
-    let asked = asked.or_else(|| flags.bool("insecure-skip-tls-verify").then_some("insecure-skip-tls-verify"));
+    let asked =
+        asked.or_else(|| flags.bool("insecure-skip-tls-verify").then_some("insecure-skip-tls-verify"));
     match asked {
         Some(name) => Err(Failure::not_implemented(&format!("--{name}"))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utl::cli::{Resolved, resolve};
+
+    fn flags_of(line: &str) -> Flags {
+        let args = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        let Resolved::Run { invocation, .. } = resolve(&PROGRAM, args) else { panic!("{line} runs nothing") };
+        invocation.flags
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn the_environment_stands_in_for_flags_that_are_not_given() {
+        let mut flags = flags_of("get a --hex");
+        let given =
+            [("ETCDCTL_ENDPOINTS", "a:1,b:2"), ("ETCDCTL_DIAL_TIMEOUT", "nonsense"), ("ETCDCTL_API", "3")];
+        assert_eq!(set_from(&mut flags, &variables(&given)), Ok(Vec::new()));
+        assert_eq!(flags.list("endpoints"), ["a:1", "b:2"]);
+        assert_eq!(flags.shown("dial-timeout"), "2s");
+    }
+
+    #[test]
+    fn a_flag_and_its_variable_together_are_refused() {
+        let mut flags = flags_of("get a --hex");
+        assert_eq!(
+            set_from(&mut flags, &variables(&[("ETCDCTL_HEX", "true")])).unwrap_err().code,
+            code::ERROR
+        );
+    }
+
+    #[test]
+    fn variables_without_a_flag_are_remarked_on() {
+        let mut flags = flags_of("get a");
+        let given = [("ETCDCTL_FOO", "1"), ("ETCDCTL_HEX", ""), ("ETCDCTL_API", "2"), ("PATH", "x")];
+        let remarks = set_from(&mut flags, &variables(&given)).unwrap();
+        assert_eq!(remarks.len(), 3);
+        assert!(remarks[0].starts_with("{\"level\":\"warn\",\"ts\":\"20"));
+        assert!(remarks[0].ends_with("\"environment-variable\":\"ETCDCTL_FOO=1\"}"));
+        assert!(remarks[1].ends_with("\"environment-variable\":\"ETCDCTL_HEX=\"}"));
+        assert!(remarks[2].contains("API v2 is gone"));
+    }
+
+    #[test]
+    fn flags_of_missing_parts_are_refused() {
+        let refused = |line: &str| refuse_missing_parts(&flags_of(line)).unwrap_err();
+        assert_eq!(refused("--cert= get a").code, code::BAD_ARGUMENTS);
+        for line in ["--user root get a", "--insecure-transport=false get a", "get a -d example.org"] {
+            assert!(refused(line).message.ends_with("not implemented yet"), "{line}");
+        }
+        assert_eq!(refuse_missing_parts(&flags_of("--user= --password x get a")), Ok(()));
+    }
+
+    #[test]
+    fn an_empty_list_of_endpoints_means_the_default() {
+        assert_eq!(endpoints(&flags_of("--endpoints= get a")), ["127.0.0.1:2379"]);
+        assert_eq!(endpoints(&flags_of("--endpoints=,b:1, --endpoints c:2 get a")), ["b:1", "c:2"]);
     }
 }

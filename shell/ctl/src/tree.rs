@@ -1,7 +1,8 @@
 //! Every command of the original, and the global flags.
 
 use crate::{compaction, del, endpoint, get, member, put, txn, version};
-use utl::cli::{Arguments, Command, Failure, Flag, Invocation, Program, options, print};
+use std::time::Duration;
+use utl::cli::{Arguments, Command, Failure, Flag, Invocation, Kind, Program, options, print, warn};
 
 /// `etcdctl`.
 pub(crate) static PROGRAM: Program = Program {
@@ -93,7 +94,7 @@ const GLOBAL_FLAGS: &[Flag] = &[
     Flag::duration("dial-timeout", "2s", "bound of an attempt to connect"),
     Flag::text("discovery-srv", "find endpoints by the SRV records of this domain").short('d'),
     Flag::text("discovery-srv-name", "suffix of the service's name in those records"),
-    Flag { kind: utl::cli::Kind::List, ..Flag::text("endpoints", "addresses of members").default("127.0.0.1:2379") },
+    Flag { kind: Kind::List, ..Flag::text("endpoints", "addresses of members").default("127.0.0.1:2379") },
     Flag::switch("hex", "show keys and values in hexadecimal"),
     Flag::switch("insecure-discovery", "take SRV records of plain-text endpoints").default("true"),
     Flag::switch("insecure-skip-tls-verify", "do not verify the certificates of servers (for tests only)"),
@@ -105,7 +106,9 @@ const GLOBAL_FLAGS: &[Flag] = &[
     Flag::int("max-request-bytes", "largest request sent (0: 2097152)"),
     Flag::text("password", "the password of --user, which then is the name alone"),
     Flag::text("user", "authenticate as username[:password] (asks for the password if it is missing)"),
-    Flag::text("write-out", "output format (fields, json, protobuf, simple, table)").default("simple").short('w'),
+    Flag::text("write-out", "output format (fields, json, protobuf, simple, table)")
+        .default("simple")
+        .short('w'),
 ];
 
 fn show_options(_: &Invocation) -> Result<(), Failure> {
@@ -152,7 +155,8 @@ const CHECK: Command = Command {
                 Flag::switch("auto-compact", "compact when the test has ended"),
                 Flag::switch("auto-defrag", "defragment when the test has ended"),
                 Flag::text("load", "amount of data: s(small), m(medium), l(large), xl(xLarge)").default("s"),
-                Flag::text("prefix", "begin of the keys that are written").default("/etcdctl-check-datascale/"),
+                Flag::text("prefix", "begin of the keys that are written")
+                    .default("/etcdctl-check-datascale/"),
             ],
             ..missing("datascale", "[options]", "Measures the memory that an amount of data takes")
         },
@@ -160,7 +164,8 @@ const CHECK: Command = Command {
             flags: &[
                 Flag::switch("auto-compact", "compact when the test has ended"),
                 Flag::switch("auto-defrag", "defragment when the test has ended"),
-                Flag::text("load", "clients and throughput: s(small), m(medium), l(large), xl(xLarge)").default("s"),
+                Flag::text("load", "clients and throughput: s(small), m(medium), l(large), xl(xLarge)")
+                    .default("s"),
                 Flag::text("prefix", "begin of the keys that are written").default("/etcdctl-check-perf/"),
             ],
             ..missing("perf", "[options]", "Measures how fast writes are")
@@ -172,7 +177,11 @@ const CHECK: Command = Command {
 const COMPLETION: Command = Command {
     arguments: Arguments::OneOf(&["bash", "zsh", "fish", "powershell"]),
     group: UTILITY,
-    ..missing("completion", "[bash|zsh|fish|powershell]", "Writes a script that completes commands in a shell")
+    ..missing(
+        "completion",
+        "[bash|zsh|fish|powershell]",
+        "Writes a script that completes commands in a shell",
+    )
 };
 
 const DOWNGRADE: Command = Command {
@@ -222,7 +231,11 @@ const MAKE_MIRROR: Command = Command {
         Flag::int("rev", "mirror from this revision on"),
     ],
     group: UTILITY,
-    ..missing("make-mirror", "[options] <destination>", "Copies the keys to another cluster, and all changes to them")
+    ..missing(
+        "make-mirror",
+        "[options] <destination>",
+        "Copies the keys to another cluster, and all changes to them",
+    )
 };
 
 const MEMBER: Command = Command {
@@ -307,16 +320,30 @@ const SNAPSHOT: Command = Command {
         Command {
             flags: RESTORE_FLAGS,
             is_hidden: true,
-            ..missing("restore", "<filename> [options]", "Makes a data directory from a snapshot (like etcdutl)")
+            ..missing(
+                "restore",
+                "<filename> [options]",
+                "Makes a data directory from a snapshot (like etcdutl)",
+            )
         },
         missing("save", "<filename>", "Saves a snapshot of a member to a file"),
         Command {
             is_hidden: true,
+            run: Some(snapshot_status),
             ..missing("status", "<filename>", "Shows what a snapshot holds (like etcdutl)")
         },
     ],
     ..Command::EMPTY
 };
+
+/// Moved to etcdutl with 3.6; scripts and books still call it here.
+fn snapshot_status(invocation: &Invocation) -> Result<(), Failure> {
+    warn("Deprecated: Use `etcdutl snapshot status` instead.\n");
+    utl::snapshot_status(invocation, SNAPSHOT_LOCK_TIMEOUT)
+}
+
+/// How long to wait for a program that has the file open.
+const SNAPSHOT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 const RESTORE_FLAGS: &[Flag] = &[
     Flag::uint("bump-revision", "add so many revisions"),
@@ -375,3 +402,116 @@ const WATCH: Command = Command {
         "Shows changes of keys as they happen",
     )
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utl::cli::{Resolved, help, resolve, validate};
+
+    fn resolved(line: &str) -> Resolved {
+        resolve(&PROGRAM, line.split(' ').map(|word| word.as_bytes().to_vec()).collect())
+    }
+
+    fn name_of(line: &str) -> String {
+        match resolved(line) {
+            Resolved::Run { invocation, .. } => invocation.name(),
+            other => panic!("{line} gives {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_table_is_consistent() {
+        validate(&PROGRAM);
+    }
+
+    #[test]
+    fn commands_may_be_shortened_and_flags_stand_anywhere() {
+        for (line, name) in [
+            ("endpoint healt", "etcdctl endpoint health"),
+            ("--endpoints a:1 -w json mem list", "etcdctl member list"),
+            ("ver", "etcdctl version"),
+            ("snap stat f", "etcdctl snapshot status"),
+            ("snap s f", "etcdctl snapshot save"),
+            ("compact 3", "etcdctl compaction"),
+            ("member --hex list -w table", "etcdctl member list"),
+            ("auth disable --user=root:root", "etcdctl auth disable"),
+        ] {
+            assert_eq!(name_of(line), name, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_doubled_group_is_remarked_on_and_run() {
+        let Resolved::Run { invocation, notes } = resolved("lease lease revoke 1f") else {
+            panic!("runs nothing")
+        };
+        assert_eq!(invocation.name(), "etcdctl lease revoke");
+        assert_eq!(notes.len(), 1);
+        assert_eq!(invocation.args, [b"1f"]);
+    }
+
+    #[test]
+    fn groups_show_help() {
+        for line in ["lease", "lease bogus", "snapshot", "put -h", "help put", "endpoint --cluster"] {
+            assert!(matches!(resolved(line), Resolved::Help(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_help_of_a_command_has_the_shape_of_the_original() {
+        let Resolved::Help(text) = resolved("compaction --help") else { panic!("no help") };
+        assert_eq!(
+            text,
+            "\
+Drops the history below a revision
+
+Usage:
+  etcdctl compaction [options] <revision> [flags]
+
+Flags:
+  -h, --help       help for compaction
+      --physical   wait until the history is gone from the disk
+Use \"etcdctl options\" for a list of global command-line options (applies to all commands).
+"
+        );
+        let root = help(&PROGRAM, &[PROGRAM.root]);
+        assert!(root.contains("\n\nConcurrency commands\n  elect       Takes part"));
+        assert!(!root.contains("migrate") && !root.contains("Flags:"));
+    }
+
+    #[test]
+    fn refusals_are_worded_as_in_the_original() {
+        for (line, first, is_with_usage) in [
+            (
+                "gett",
+                "Error: unknown command \"gett\" for \"etcdctl\"\n\nDid you mean this?\n\tget\n\nRun",
+                false,
+            ),
+            (
+                "xyz",
+                "Error: unknown command \"xyz\" for \"etcdctl\"\nRun 'etcdctl --help' for usage.\n",
+                false,
+            ),
+            (
+                "get --bogus",
+                "Error: unknown flag: --bogus\nUsage:\n  etcdctl get [options] <key> [range_end] [flags]\n",
+                true,
+            ),
+            ("get -zw", "Error: unknown shorthand flag: 'z' in -zw\nUsage:\n", true),
+            ("put -w", "Error: flag needs an argument: 'w' in -w\nUsage:\n", true),
+            ("--=x", "Error: bad flag syntax: --=x\nUsage:\n  etcdctl [command]\n", true),
+            (
+                "-w json --command-timeout abc get a",
+                "Error: invalid argument \"abc\" for \"--command-timeout\" flag: time: invalid duration \"abc\"\nUsage:\n",
+                true,
+            ),
+            ("completion", "Error: accepts 1 arg(s), received 0\nUsage:\n  etcdctl completion [bash|", true),
+            ("completion foo", "Error: invalid argument \"foo\" for \"etcdctl completion\"\nUsage:\n", true),
+        ] {
+            let Resolved::Refused { text, code } = resolved(line) else { panic!("{line} is not refused") };
+            assert_eq!(code, 1);
+            assert!(text.starts_with(first), "{line}: {text}");
+            assert_eq!(text.ends_with("\n\n"), is_with_usage, "{line}: {text}");
+        }
+    }
+}

@@ -132,7 +132,10 @@ mod tests {
     fn requests_are_commands_with_their_flags() {
         let request = parse_request("put \"a b\" 'c \"d' --lease=1f --prev-kv").unwrap().request.unwrap();
         let Request::RequestPut(put) = request else { panic!("expected a put") };
-        assert_eq!((&put.key[..], &put.value[..], put.lease, put.prev_kv), (&b"a b"[..], &b"c \"d"[..], 0x1f, true));
+        assert_eq!(
+            (&put.key[..], &put.value[..], put.lease, put.prev_kv),
+            (&b"a b"[..], &b"c \"d"[..], 0x1f, true)
+        );
         let request = parse_request("get a --prefix --limit 3").unwrap().request.unwrap();
         let Request::RequestRange(get) = request else { panic!("expected a get") };
         assert_eq!((&get.key[..], &get.range_end[..], get.limit), (&b"a"[..], &b"b"[..], 3));

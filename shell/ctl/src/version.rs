@@ -3,12 +3,8 @@
 use types::{ETCD_VERSION, OWN_VERSION};
 use utl::cli::{Command, Failure, Invocation, print};
 
-pub(crate) const COMMAND: Command = Command {
-    name: "version",
-    about: "Shows the version of etcdctl",
-    run: Some(run),
-    ..Command::EMPTY
-};
+pub(crate) const COMMAND: Command =
+    Command { name: "version", about: "Shows the version of etcdctl", run: Some(run), ..Command::EMPTY };
 
 fn run(_: &Invocation) -> Result<(), Failure> {
     print(text());

@@ -11,8 +11,10 @@ mod backend_thread;
 mod from_config;
 mod member_thread;
 mod options;
+mod program;
 mod running;
 
 pub use from_config::options as options_from;
 pub use options::{Address, Options};
+pub use program::run as run_program;
 pub use running::{Ended, Running, StartError, start};

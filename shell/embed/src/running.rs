@@ -6,6 +6,7 @@ use crate::options::{Address, Options};
 use grpc::{Listener, Mailbox, NetPool, Protocols, Server, Services, SocketOptions, Waiters, mailbox};
 use node::BootInfo;
 use os::RealDisk;
+use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -51,16 +52,16 @@ pub enum Ended {
     Failed(String),
 }
 
-/// A member that runs.
+/// A member that runs. May be shared: one thread waits for its end while another stops it.
 pub struct Running {
     member: Arc<Member>,
     info: BootInfo,
-    notices: Receiver<Notice>,
+    notices: Mutex<Receiver<Notice>>,
     net: NetPool,
-    clients: Option<Server>,
+    clients: Mutex<Option<Server>>,
     backend: Arc<BackendQueue>,
-    threads: Vec<JoinHandle<()>>,
-    pending: Option<Pending>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    pending: Mutex<Option<Pending>>,
 }
 
 /// What is needed to serve clients once the member is ready.
@@ -114,9 +115,17 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         ping_interval_min: options.ping_interval_min,
         ..grpc::Limits::default()
     };
-    let pending = Some(Pending { listeners: clients.plain, limits });
     net.refuse_tls(clients.refused)?;
-    Ok(Running { member, info: booted.info, notices: received, net, clients: None, backend, threads, pending })
+    Ok(Running {
+        member,
+        info: booted.info,
+        notices: Mutex::new(received),
+        net,
+        clients: Mutex::new(None),
+        backend,
+        threads: Mutex::new(threads),
+        pending: Mutex::new(Some(Pending { listeners: clients.plain, limits })),
+    })
 }
 
 impl Running {
@@ -135,7 +144,7 @@ impl Running {
     /// # Errors
     /// [`StartError::Failed`] if it ends before.
     pub fn wait_ready(&self) -> Result<(), StartError> {
-        match self.notices.recv() {
+        match self.notices.lock().recv() {
             Ok(Notice::Ready) => Ok(()),
             Ok(Notice::Ended(Ended::Failed(reason))) => Err(StartError::Failed(reason)),
             Ok(Notice::Ended(Ended::Stopped)) | Err(_) => Err(StartError::Failed("server stopped".into())),
@@ -146,8 +155,8 @@ impl Running {
     ///
     /// # Errors
     /// [`StartError::Net`].
-    pub fn serve_clients(&mut self) -> Result<(), StartError> {
-        let Some(pending) = self.pending.take() else { return Ok(()) };
+    pub fn serve_clients(&self) -> Result<(), StartError> {
+        let Some(pending) = self.pending.lock().take() else { return Ok(()) };
         let member = self.member.clone();
         let services = move |thread: usize| {
             let waiters = WAITERS.with_borrow(Clone::clone);
@@ -157,36 +166,32 @@ impl Running {
             services.http(move |request, _| etcdhttp::handle_client(request, local.clone()));
             services
         };
-        self.clients = Some(self.net.serve(pending.listeners, pending.limits, services)?);
+        let server = self.net.serve(pending.listeners, pending.limits, services)?;
+        *self.clients.lock() = Some(server);
         Ok(())
     }
 
-    /// Waits for the end of a member that nobody has asked to stop.
-    pub fn wait_ended(&self) -> Ended {
-        loop {
-            match self.notices.recv() {
-                Ok(Notice::Ended(ended)) => return ended,
-                Ok(Notice::Ready) => {}
-                Err(_) => return Ended::Failed("the member's thread is gone".into()),
-            }
-        }
-    }
-
-    /// Asks the member to stop; [`Running::wait_ended`] sees the end. For any thread.
-    pub fn stopper(&self) -> impl Fn() + Send + Sync + 'static {
-        let member = self.member.clone();
-        move || member.proposer.push(ToNode::Stop)
-    }
-
-    /// Stops in order: clients first, calls in flight get up to `grace`, then log and backend.
-    pub fn stop(mut self, grace: Duration) -> Ended {
-        if let Some(clients) = self.clients.take() {
+    /// Stops in order: clients first, whose calls in flight get up to `grace`, then log and backend. Returns once the
+    /// clients are gone; [`Running::wait_ended`] sees the end.
+    pub fn shut_down(&self, grace: Duration) {
+        let clients = self.clients.lock().take();
+        if let Some(clients) = clients {
             clients.shutdown(grace).wait();
         }
         self.member.proposer.push(ToNode::Stop);
-        let ended = self.wait_ended();
+    }
+
+    /// Waits for the end of the member, asked for or not.
+    pub fn wait_ended(&self) -> Ended {
+        let ended = loop {
+            match self.notices.lock().recv() {
+                Ok(Notice::Ended(ended)) => break ended,
+                Ok(Notice::Ready) => {}
+                Err(_) => break Ended::Failed("the member's thread is gone".into()),
+            }
+        };
         self.backend.stop();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads.lock().drain(..) {
             // A panic was printed by its thread.
             let _ = thread.join();
         }

@@ -1,2 +1,7 @@
-//! `etcdutl`.
-fn main() {}
+//! The `etcdutl` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    utl::main()
+}

@@ -5,11 +5,12 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use grpc::{Code, Context, Limits, Listener, Mailbox, MailboxReceiver, NetPool, Services, SocketOptions};
-use grpc::{Status, Ticket, Waiters, mailbox};
+use grpc::{Context, Limits, Listener, Mailbox, MailboxReceiver, NetPool, Outbox, Received, Services};
+use grpc::{SocketOptions, Status, Ticket, Waiters, mailbox};
 use parking_lot::Mutex;
 use proto::etcdserverpb::{PutRequest, PutResponse, RangeRequest, RangeResponse, ResponseHeader};
 use proto::mvccpb::KeyValue;
@@ -37,7 +38,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let waiters = Waiters::new();
         let receiver = receivers.lock()[thread].take().expect("each thread serves once");
         tokio::task::spawn_local(complete(receiver, waiters.clone()));
-        services(thread, through_thread.then(|| proposals.clone()), waiters)
+        let proposals = proposals.clone();
+        // The process ends with the thread that answers.
+        let outbox = Outbox::start(move |batch| drop(proposals.push_batch(batch)));
+        Rc::new(services(thread, through_thread.then_some(outbox), waiters))
     };
     let listener = Listener::tcp(address, SocketOptions::default())?;
     let _server = pool.serve(vec![listener], Limits::default(), services)?;
@@ -46,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-fn services(thread: usize, proposals: Option<Mailbox<Proposal>>, waiters: Waiters<i64>) -> Services {
+fn services(thread: usize, proposals: Option<Outbox<Proposal>>, waiters: Waiters<i64>) -> Services {
     let mut services = Services::new();
     let value = Bytes::from(vec![b'v'; 256]);
     services.unary("etcdserverpb.KV", "Range", move |request: RangeRequest, _: Context| {
@@ -60,8 +64,7 @@ fn services(thread: usize, proposals: Option<Mailbox<Proposal>>, waiters: Waiter
             let mut revision = 1;
             if let Some(proposals) = proposals {
                 let (ticket, waiting) = waiters.register();
-                let stopped = |_| Status::new(Code::Unavailable, "etcdserver: server stopped");
-                proposals.push(Proposal { thread, ticket }).map_err(stopped)?;
+                proposals.push(Proposal { thread, ticket });
                 revision = waiting.await;
             }
             Ok::<_, Status>(PutResponse { header: Some(header(revision)), prev_kv: None })
@@ -90,11 +93,8 @@ async fn complete(mut receiver: MailboxReceiver<(Ticket, i64)>, waiters: Waiters
 
 /// Takes all proposals there are and answers each net thread with one batch.
 fn answer_in_batches(mut proposed: MailboxReceiver<Proposal>, completions: &[Mailbox<(Ticket, i64)>]) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime without drivers needs nothing");
     let mut revision = 1;
-    while let Some(batch) = runtime.block_on(proposed.next_batch()) {
+    while let Received::Batch(batch) = proposed.wait(None) {
         let mut answers: Vec<_> = completions.iter().map(|_| Vec::new()).collect();
         for Proposal { thread, ticket } in batch {
             revision += 1;

@@ -12,7 +12,7 @@ impl Frame {
     /// Encodes `message`.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED when it is larger than [`MESSAGE_SENT_MAX`].
+    /// RESOURCE_EXHAUSTED when it is larger than 2^31-1 bytes, as etcd sets it.
     pub fn encode(message: &impl prost::Message) -> Result<Frame, Status> {
         Frame::build(message.encoded_len(), |buffer| {
             message.encode_raw(buffer);
@@ -161,7 +161,7 @@ pub(crate) fn check_encoding(encoding: Option<&[u8]>) -> Result<(), Status> {
 /// A format byte and a length of four bytes, big endian.
 const PREFIX_BYTES: usize = 5;
 /// The largest message sent, in bytes: as etcd sets it.
-pub const MESSAGE_SENT_MAX: usize = i32::MAX as usize;
+const MESSAGE_SENT_MAX: usize = i32::MAX as usize;
 
 #[cfg(test)]
 mod tests {

@@ -61,6 +61,7 @@ pub(crate) async fn serve<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
         tracing::debug!(%error, "http2 connection ended");
     }
     if let Some(violation) = wire.violation() {
+        driver.services.count_violation();
         tracing::warn!(peer = ?driver.peer.address, ?violation, "closed a connection that sent too much");
         wire.refuse(violation).await;
     }

@@ -6,9 +6,10 @@
 //!   nothing on the way of a request is shared or locked (contract C12). Sockets are handed out in turn.
 //! * One port (contract C25): the first 24 bytes decide. The HTTP/2 preface means gRPC, anything else HTTP/1.
 //! * A unary call whose handler does not wait is answered inside the poll that read it; one that waits becomes one task.
-//!   Responses of one poll leave in one write ([`wire`]).
-//! * [`Mailbox`] brings a batch of completions to a thread with one wake-up; [`Waiters`] gives each to its handler.
-//! * Floods are bounded by rate (contract C11): [`meter`] reads the frame headers that pass by.
+//!   Responses of one poll leave in one write (`wire`).
+//! * [`Outbox`] collects what the handlers of a thread send to another one, [`Mailbox`] takes it there with one lock and
+//!   one wake-up and brings completions back likewise, [`Waiters`] gives each to its handler.
+//! * Floods are bounded by rate (contract C11): `meter` reads the frame headers that pass by.
 //!
 //! The framing is gRPC over HTTP/2; codes, texts and header rules are those that grpc-go 1.83 sends, because clients
 //! compare them. Streaming methods can be registered and answer UNIMPLEMENTED so far; compressed requests likewise.
@@ -26,6 +27,7 @@ mod keepalive;
 mod listen;
 mod mailbox;
 mod meter;
+mod outbox;
 mod pool;
 mod services;
 mod status;
@@ -39,7 +41,8 @@ pub use error::Error;
 pub use frame::{Frame, Response};
 pub use http1::{HttpRequest, HttpResponse, text_error};
 pub use listen::{Listener, SocketOptions};
-pub use mailbox::{Mailbox, MailboxReceiver, mailbox};
+pub use mailbox::{Mailbox, MailboxReceiver, Received, mailbox};
+pub use outbox::Outbox;
 pub use pool::{Counters, Draining, NetPool, Server};
 pub use services::{Context, LocalFuture, MethodStats, Peer, Services};
 pub use status::{Code, Status};

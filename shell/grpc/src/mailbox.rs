@@ -3,7 +3,9 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -13,7 +15,7 @@ use parking_lot::Mutex;
 pub fn mailbox<T>() -> (Mailbox<T>, MailboxReceiver<T>) {
     let shared =
         Arc::new(Mutex::new(Queue { values: Vec::new(), waker: None, senders: 1, receiver: Receiver::Here }));
-    (Mailbox { shared: shared.clone() }, MailboxReceiver { shared })
+    (Mailbox { shared: shared.clone() }, MailboxReceiver { shared, unpark: None })
 }
 
 /// The sending end, for any thread.
@@ -84,27 +86,74 @@ impl<T> fmt::Debug for Mailbox<T> {
 }
 
 /// The receiving end.
+///
+/// One thread or task uses it for its life: a blocked [`wait`](MailboxReceiver::wait) is woken where it first ran.
 pub struct MailboxReceiver<T> {
     shared: Arc<Mutex<Queue<T>>>,
+    /// Wakes the thread that blocks, once one has.
+    unpark: Option<Waker>,
 }
 
 impl<T> MailboxReceiver<T> {
     /// Waits until something was pushed and takes all of it, in order. `None` once every [`Mailbox`] is gone.
     pub async fn next_batch(&mut self) -> Option<Vec<T>> {
-        poll_fn(|cx| {
-            let mut queue = self.shared.lock();
-            if !queue.values.is_empty() {
-                return Poll::Ready(Some(std::mem::take(&mut queue.values)));
+        poll_fn(|cx| self.poll_batch(cx.waker())).await
+    }
+
+    /// As [`MailboxReceiver::next_batch`], for a thread without a runtime: blocks, at most until `deadline`.
+    pub fn wait(&mut self, deadline: Option<Instant>) -> Received<T> {
+        let waker =
+            self.unpark.get_or_insert_with(|| Waker::from(Arc::new(Unpark(std::thread::current())))).clone();
+        loop {
+            match self.poll_batch(&waker) {
+                Poll::Ready(Some(batch)) => return Received::Batch(batch),
+                Poll::Ready(None) => return Received::Closed,
+                Poll::Pending => {}
             }
-            if queue.senders == 0 {
-                return Poll::Ready(None);
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => std::thread::park(),
+                Some(Duration::ZERO) => return Received::TimedOut,
+                Some(left) => std::thread::park_timeout(left),
             }
-            if !queue.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                queue.waker = Some(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await
+        }
+    }
+
+    fn poll_batch(&self, waker: &Waker) -> Poll<Option<Vec<T>>> {
+        let mut queue = self.shared.lock();
+        if !queue.values.is_empty() {
+            return Poll::Ready(Some(std::mem::take(&mut queue.values)));
+        }
+        if queue.senders == 0 {
+            return Poll::Ready(None);
+        }
+        if !queue.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            queue.waker = Some(waker.clone());
+        }
+        Poll::Pending
+    }
+}
+
+/// What [`MailboxReceiver::wait`] came back with.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<T> {
+    /// All that was pushed, in order.
+    Batch(Vec<T>),
+    /// Nothing came before the deadline.
+    TimedOut,
+    /// Every [`Mailbox`] is gone.
+    Closed,
+}
+
+/// Wakes a thread that is parked in [`MailboxReceiver::wait`].
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -147,7 +196,7 @@ enum Receiver {
 mod tests {
     use std::pin::pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Context, Wake};
+    use std::task::Context;
 
     use super::*;
 
@@ -189,6 +238,17 @@ mod tests {
         drop(second);
         assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
         assert_eq!(pin!(receiver.next_batch()).poll(&mut cx), Poll::Ready(None));
+    }
+
+    #[test]
+    fn thread_waits_for_batches_deadlines_and_the_end() {
+        let (sender, mut receiver) = mailbox();
+        let waits = std::thread::spawn(move || [receiver.wait(None), receiver.wait(None)]);
+        sender.push_batch(vec![1, 2]).unwrap();
+        drop(sender);
+        assert_eq!(waits.join().unwrap(), [Received::Batch(vec![1, 2]), Received::Closed]);
+        let (_sender, mut receiver) = mailbox::<u8>();
+        assert_eq!(receiver.wait(Some(Instant::now() + Duration::from_millis(1))), Received::TimedOut);
     }
 
     #[test]

@@ -61,17 +61,18 @@ impl NetPool {
     }
 
     /// Serves what `services` makes, on connections of all `listeners`. `services` is called once on each thread, with
-    /// the thread's number, inside its runtime.
+    /// the thread's number, inside its runtime; it may make an `Rc` and keep a clone, to read counters.
     ///
     /// # Errors
     /// [`Error::Listen`] for a listener that is none.
-    pub fn serve(
+    pub fn serve<S: Into<Rc<Services>>>(
         &self,
         listeners: Vec<Listener>,
         limits: Limits,
-        services: impl Fn(usize) -> Services + Send + Sync + 'static,
+        services: impl Fn(usize) -> S + Send + Sync + 'static,
     ) -> Result<Server, Error> {
-        self.open(listeners, Arc::new(Offer::Serve { limits, services: Box::new(services) }))
+        let services = Box::new(move |thread| services(thread).into());
+        self.open(listeners, Arc::new(Offer::Serve { limits, services }))
     }
 
     /// Accepts connections and closes them at once with a line in the log: for TLS that is not there yet.
@@ -179,7 +180,7 @@ pub struct Counters {
 struct ServerId(u64);
 
 enum Offer {
-    Serve { limits: Limits, services: Box<dyn Fn(usize) -> Services + Send + Sync> },
+    Serve { limits: Limits, services: Box<dyn Fn(usize) -> Rc<Services> + Send + Sync> },
     RefuseTls,
 }
 
@@ -284,7 +285,7 @@ fn obey(command: Command, index: usize, servers: &mut BTreeMap<ServerId, LocalSe
         Command::Run(work) => work(),
         Command::Open { id, offer, counters } => {
             let services = match &*offer {
-                Offer::Serve { services, .. } => Some(Rc::new(services(index))),
+                Offer::Serve { services, .. } => Some(services(index)),
                 Offer::RefuseTls => None,
             };
             let (drain, undecided) = (Drain::new(), Rc::default());

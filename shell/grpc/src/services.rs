@@ -24,6 +24,7 @@ pub struct Services {
     /// Names of services, to tell an unknown method from an unknown service.
     names: BTreeSet<String>,
     http: HttpHandler,
+    violations: Cell<u64>,
 }
 
 impl Services {
@@ -31,7 +32,7 @@ impl Services {
     pub fn new() -> Services {
         let http: HttpHandler =
             Box::new(|_, _| Box::pin(std::future::ready(text_error(404, "404 page not found"))));
-        Services { methods: HashMap::new(), names: BTreeSet::new(), http }
+        Services { methods: HashMap::new(), names: BTreeSet::new(), http, violations: Cell::new(0) }
     }
 
     /// Adds a unary method: `/service/method` decodes a `Q`, calls `handler`, and sends what it answers.
@@ -69,6 +70,15 @@ impl Services {
     /// Path and counters of every method, in no order.
     pub fn stats(&self) -> impl Iterator<Item = (&str, &MethodStats)> {
         self.methods.iter().map(|(path, method)| (path.as_str(), &method.stats))
+    }
+
+    /// Connections ended because the client sent too many pings or other control frames.
+    pub fn violations(&self) -> u64 {
+        self.violations.get()
+    }
+
+    pub(crate) fn count_violation(&self) {
+        self.violations.set(self.violations.get() + 1);
     }
 
     /// The method of `path`.

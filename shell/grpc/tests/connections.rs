@@ -5,6 +5,7 @@ mod common;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -170,7 +171,7 @@ fn unix_socket_serves_and_replaces_a_stale_one() {
     for _ in 0..2 {
         let listener = grpc::Listener::unix(&path).unwrap();
         let limits = Limits::default();
-        let server = fixture.pool.serve(vec![listener], limits, |_| common::services()).unwrap();
+        let server = fixture.pool.serve(vec![listener], limits, |_| Rc::new(common::services())).unwrap();
         let mut socket = std::os::unix::net::UnixStream::connect(&path).unwrap();
         socket.write_all(b"GET /version HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = String::new();

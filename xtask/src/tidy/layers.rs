@@ -4,8 +4,21 @@ use super::Package;
 
 /// Crates that decide and are deterministic, lowest first: a crate may depend only on those before it.
 const CORE: &[&str] = &[
-    "stdx", "types", "proto", "vfs", "raft", "wal", "snap", "bolt", "backend", "mvcc", "membership", "apply", "node",
-    "api", "config",
+    "stdx",
+    "types",
+    "proto",
+    "vfs",
+    "raft",
+    "wal",
+    "snap",
+    "bolt",
+    "backend",
+    "mvcc",
+    "membership",
+    "apply",
+    "node",
+    "api",
+    "config",
 ];
 
 /// Crates that touch the world and decide nothing; they stand on all of core.
@@ -18,8 +31,28 @@ const TOP: &[&str] = &["sim", "bench", "interop", "xtask"];
 
 /// Crates that bring clocks, threads, sockets or files with them, by the beginning of their names.
 const NOT_IN_CORE: &[&str] = &[
-    "anyhow", "async-std", "clap", "futures", "getrandom", "h2", "http", "hyper", "libc", "memmap", "mio", "nix", "rand",
-    "rustix", "rustls", "socket2", "tikv-", "time", "tokio", "tonic", "tower", "tracing",
+    "anyhow",
+    "async-std",
+    "clap",
+    "futures",
+    "getrandom",
+    "h2",
+    "http",
+    "hyper",
+    "libc",
+    "memmap",
+    "mio",
+    "nix",
+    "rand",
+    "rustix",
+    "rustls",
+    "socket2",
+    "tikv-",
+    "time",
+    "tokio",
+    "tonic",
+    "tower",
+    "tracing",
 ];
 
 /// Adds a line to `breaches` for each dependency that points upwards or out of core.
@@ -65,7 +98,13 @@ mod tests {
     use super::*;
     use crate::tidy::Dependency;
 
-    fn breaches(name: &str, directory: &str, dependency: &str, kind: Option<&str>, is_ours: bool) -> Vec<String> {
+    fn breaches(
+        name: &str,
+        directory: &str,
+        dependency: &str,
+        kind: Option<&str>,
+        is_ours: bool,
+    ) -> Vec<String> {
         let dependency = Dependency {
             name: dependency.to_owned(),
             kind: kind.map(str::to_owned),
@@ -91,7 +130,10 @@ mod tests {
     #[test]
     fn core_stays_in_core_even_in_its_tests() {
         assert_eq!(breaches("wal", "core/wal", "os", Some("dev"), true), ["wal -> os: out of core"]);
-        assert_eq!(breaches("wal", "core/wal", "tokio-util", Some("dev"), false), ["wal -> tokio-util: not in core"]);
+        assert_eq!(
+            breaches("wal", "core/wal", "tokio-util", Some("dev"), false),
+            ["wal -> tokio-util: not in core"]
+        );
         assert!(breaches("grpc", "shell/grpc", "tokio", None, false).is_empty());
     }
 

@@ -35,8 +35,10 @@ struct Metadata {
 /// # Errors
 /// When there is at least one.
 pub fn run() -> anyhow::Result<()> {
-    let text = process::output(&mut process::cargo(&["metadata", "--format-version=1", "--no-deps", "--offline"]))?;
-    let metadata: Metadata = serde_json::from_str(&text).context("cannot read the output of cargo metadata")?;
+    let text =
+        process::output(&mut process::cargo(&["metadata", "--format-version=1", "--no-deps", "--offline"]))?;
+    let metadata: Metadata =
+        serde_json::from_str(&text).context("cannot read the output of cargo metadata")?;
     let mut breaches = Vec::new();
     layers::check(&metadata.packages, &mut breaches);
     for package in &metadata.packages {

@@ -5,7 +5,9 @@ mod json;
 mod simple;
 
 pub(crate) use fields::{header as fields_header, line as fields_line};
-pub(crate) use json::{Object, array, header as json_header, hex_header as json_hex_header, strings as json_strings};
+pub(crate) use json::{
+    Object, array, header as json_header, hex_header as json_hex_header, strings as json_strings,
+};
 
 use prost::Message;
 use proto::etcdserverpb::response_op::Response;

@@ -73,7 +73,9 @@ impl<'a> Parts<'a> {
         let Some((key, rest)) = unquote_prefix(text.trim_start()) else { return parts };
         parts.key = Some(key);
         // A blank must stand on both sides of the operator.
-        let Some(rest) = rest.strip_prefix(')').filter(|rest| rest.starts_with([' ', '\t'])) else { return parts };
+        let Some(rest) = rest.strip_prefix(')').filter(|rest| rest.starts_with([' ', '\t'])) else {
+            return parts;
+        };
         let rest = rest.trim_start();
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
         if end == 0 {
@@ -92,9 +94,24 @@ mod tests {
     #[test]
     fn comparisons() {
         for (line, target, result, union) in [
-            ("value(\"user1\") = \"bad\"", CompareTarget::Value, CompareResult::Equal, TargetUnion::Value("bad".into())),
-            ("mod(\"user1\")  >  \"-1\"", CompareTarget::Mod, CompareResult::Greater, TargetUnion::ModRevision(-1)),
-            ("c(\"user1\") != \"7\"", CompareTarget::Create, CompareResult::NotEqual, TargetUnion::CreateRevision(7)),
+            (
+                "value(\"user1\") = \"bad\"",
+                CompareTarget::Value,
+                CompareResult::Equal,
+                TargetUnion::Value("bad".into()),
+            ),
+            (
+                "mod(\"user1\")  >  \"-1\"",
+                CompareTarget::Mod,
+                CompareResult::Greater,
+                TargetUnion::ModRevision(-1),
+            ),
+            (
+                "c(\"user1\") != \"7\"",
+                CompareTarget::Create,
+                CompareResult::NotEqual,
+                TargetUnion::CreateRevision(7),
+            ),
             ("ver(\"user1\") < \"2\"", CompareTarget::Version, CompareResult::Less, TargetUnion::Version(2)),
             ("lease(\"user1\") = \"0\"", CompareTarget::Lease, CompareResult::Equal, TargetUnion::Lease(0)),
             (

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -25,7 +26,7 @@ pub struct Fixture {
 pub fn start(limits: Limits) -> Fixture {
     let pool = NetPool::start(NonZeroUsize::new(2).unwrap(), "net").unwrap();
     let (listener, address) = listen();
-    let server = pool.serve(vec![listener], limits, |_| services()).unwrap();
+    let server = pool.serve(vec![listener], limits, |_| Rc::new(services())).unwrap();
     Fixture { server, address, pool }
 }
 

@@ -1,7 +1,7 @@
 //! The tables: programs, commands, flags.
 
 use super::failure::Failure;
-use super::flags::Invocation;
+use super::flags::{Flags, Invocation};
 
 /// What a command does. It prints its own output; what it returns is printed as `Error: …`.
 pub type Run = fn(&Invocation) -> Result<(), Failure>;
@@ -162,6 +162,33 @@ pub enum Kind {
     List,
     /// A duration such as `5s`.
     Duration,
+}
+
+/// Checks what the tables promise: commands sorted and each name once, no flag twice in a scope, defaults that are
+/// values, required flags that exist. For tests.
+///
+/// # Panics
+/// If something is wrong.
+pub fn validate(program: &Program) {
+    validate_below(&[program.root]);
+}
+
+fn validate_below(path: &[&'static Command]) {
+    let command = path[path.len() - 1];
+    let flags = Flags::of(path);
+    flags.validate();
+    for required in command.required {
+        assert!(
+            flags.by_name(required).is_some(),
+            "{} requires --{required}, which it does not have",
+            command.name
+        );
+    }
+    let is_sorted = command.commands.is_sorted_by(|first, second| first.name < second.name);
+    assert!(is_sorted, "the commands of {:?} are not sorted by name", command.name);
+    for below in command.commands {
+        validate_below(&[path, &[below]].concat());
+    }
 }
 
 pub(super) static HELP_FLAG: Flag = Flag::switch(HELP, "").short('h');

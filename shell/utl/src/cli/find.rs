@@ -51,7 +51,8 @@ fn first_word(args: &[Vec<u8>], flags: &Flags) -> Option<usize> {
                 !text.contains('=') && flags.by_name(&text[2..]).is_none_or(|flag| flag.kind != Kind::Bool)
             }
             [b'-', letter] => {
-                *letter != b'=' && flags.by_short(char::from(*letter)).is_none_or(|flag| flag.kind != Kind::Bool)
+                *letter != b'='
+                    && flags.by_short(char::from(*letter)).is_none_or(|flag| flag.kind != Kind::Bool)
             }
             [b'-', ..] | [] => false,
             _ => return Some(position),
@@ -86,7 +87,8 @@ fn select(parent: &'static Command, word: &str) -> Option<&'static Command> {
 /// Names of commands that the operator may have meant.
 pub(super) fn suggestions(parent: &Command, word: &str) -> Vec<&'static str> {
     let word = word.to_lowercase();
-    let is_close = |name: &str| distance(&word, &name.to_lowercase()) <= DISTANCE_MAX || name.starts_with(&word);
+    let is_close =
+        |name: &str| distance(&word, &name.to_lowercase()) <= DISTANCE_MAX || name.starts_with(&word);
     let listed = parent.commands.iter().filter(|command| command.is_listed());
     listed.map(|command| command.name).filter(|name| is_close(name)).collect()
 }
@@ -115,7 +117,9 @@ mod tests {
 
     #[test]
     fn the_distance_of_words() {
-        for (from, to, expected) in [("", "abc", 3), ("gett", "get", 1), ("del", "put", 3), ("memer", "member", 1)] {
+        for (from, to, expected) in
+            [("", "abc", 3), ("gett", "get", 1), ("del", "put", 3), ("memer", "member", 1)]
+        {
             assert_eq!(distance(from, to), expected);
             assert_eq!(distance(to, from), expected);
         }

@@ -72,6 +72,18 @@ impl Flags {
         self.scope.iter().copied().find(|flag| flag.short == Some(short))
     }
 
+    /// Panics if a flag is there twice or a default is no value.
+    pub(super) fn validate(&self) {
+        for (position, flag) in self.scope.iter().enumerate() {
+            let others = &self.scope[position + 1..];
+            let is_twice = others
+                .iter()
+                .any(|other| other.name == flag.name || (other.short.is_some() && other.short == flag.short));
+            assert!(!is_twice, "--{} is there twice", flag.name);
+            assert!(parse(flag.kind, flag.default).is_ok(), "the default of --{} is no value", flag.name);
+        }
+    }
+
     /// Whether the flag was given.
     pub fn is_given(&self, name: &str) -> bool {
         self.given.contains_key(name)

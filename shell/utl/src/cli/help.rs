@@ -37,7 +37,8 @@ pub fn usage(program: &Program, path: &[&Command]) -> String {
         out.push_str(&format!("\n  {name} [command]"));
         push_commands(&mut out, command, if is_root { program.groups } else { &[] });
     }
-    let mut own: Vec<(&Flag, String)> = command.flags.iter().map(|flag| (flag, flag.about.to_owned())).collect();
+    let mut own: Vec<(&Flag, String)> =
+        command.flags.iter().map(|flag| (flag, flag.about.to_owned())).collect();
     if !(is_root && program.hides_global_flags) {
         own.extend(command.shared_flags.iter().map(|flag| (flag, flag.about.to_owned())));
         own.push((&HELP_FLAG, format!("help for {}", command.name)));
@@ -112,7 +113,9 @@ fn flag_name(flag: &Flag) -> String {
 
 fn shown_default(flag: &Flag) -> String {
     match (flag.kind, flag.default) {
-        (Kind::Bool, "false") | (Kind::Int | Kind::Uint, "0") | (_, "") | (Kind::Duration, "0s") => String::new(),
+        (Kind::Bool, "false") | (Kind::Int | Kind::Uint, "0") | (_, "") | (Kind::Duration, "0s") => {
+            String::new()
+        }
         (Kind::Text, default) => format!(" (default {})", quote(default.as_bytes())),
         (Kind::List, default) => format!(" (default [{default}])"),
         (_, default) => format!(" (default {default})"),

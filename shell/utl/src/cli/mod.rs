@@ -12,7 +12,7 @@ mod help;
 mod output;
 mod resolve;
 
-pub use command::{Arguments, Command, Flag, Kind, Program, Run};
+pub use command::{Arguments, Command, Flag, Kind, Program, Run, validate};
 pub use failure::{Failure, code};
 pub use flags::{Flags, Invocation};
 pub use help::{help, options, usage};

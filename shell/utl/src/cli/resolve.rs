@@ -91,8 +91,12 @@ pub fn resolve(program: &'static Program, args: Vec<Vec<u8>>) -> Resolved {
     if let Err(message) = check_arguments(command, &path, &args) {
         return refused(&message);
     }
-    let missing: Vec<String> =
-        command.required.iter().filter(|name| !flags.is_given(name)).map(|name| quote(name.as_bytes())).collect();
+    let missing: Vec<String> = command
+        .required
+        .iter()
+        .filter(|name| !flags.is_given(name))
+        .map(|name| quote(name.as_bytes()))
+        .collect();
     if !missing.is_empty() {
         return refused(&format!("required flag(s) {} not set", missing.join(", ")));
     }
@@ -112,7 +116,8 @@ fn unknown_command(root: &Command, word: &str) -> Resolved {
 }
 
 fn help_topic(program: &'static Program, words: Vec<Vec<u8>>) -> Resolved {
-    let shown: Vec<String> = words.iter().map(|word| format!("`{}`", String::from_utf8_lossy(word))).collect();
+    let shown: Vec<String> =
+        words.iter().map(|word| format!("`{}`", String::from_utf8_lossy(word))).collect();
     let found = find(program.root, words);
     if found.path.len() == 1 && found.unknown.is_some() {
         let usage = usage(program, &found.path);
@@ -132,7 +137,8 @@ fn check_arguments(command: &Command, path: &[&Command], args: &[Vec<u8>]) -> Re
         return Err(format!("accepts {wants} arg(s), received {}", args.len()));
     }
     if let Arguments::OneOf(words) = command.arguments
-        && let Some(other) = args.iter().find(|arg| !words.iter().any(|word| word.as_bytes() == arg.as_slice()))
+        && let Some(other) =
+            args.iter().find(|arg| !words.iter().any(|word| word.as_bytes() == arg.as_slice()))
     {
         return Err(format!("invalid argument {} for \"{}\"", quote(other), path_name(path)));
     }

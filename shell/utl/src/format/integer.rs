@@ -24,7 +24,8 @@ pub fn parse_int(text: &str, base: u32) -> Result<i64, String> {
 /// # Errors
 /// As [`parse_int`], with `strconv.ParseUint`.
 pub fn parse_uint(text: &str, base: u32) -> Result<u64, String> {
-    magnitude(text, base).map_err(|what| format!("strconv.ParseUint: parsing {}: {what}", quote(text.as_bytes())))
+    magnitude(text, base)
+        .map_err(|what| format!("strconv.ParseUint: parsing {}: {what}", quote(text.as_bytes())))
 }
 
 /// Reads `1 t T TRUE true True` and their opposites.
@@ -92,7 +93,9 @@ mod tests {
         ] {
             assert_eq!(parse_int(text, base), Ok(value), "{text}");
         }
-        for (text, base) in [("", 10), ("abc", 10), ("1_0", 10), ("--1", 10), ("1__0", 0), ("_1", 0), ("0x", 0), ("08", 0)] {
+        for (text, base) in
+            [("", 10), ("abc", 10), ("1_0", 10), ("--1", 10), ("1__0", 0), ("_1", 0), ("0x", 0), ("08", 0)]
+        {
             let expected = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
             assert_eq!(parse_int(text, base), Err(expected), "{text}");
         }

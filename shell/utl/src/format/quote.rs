@@ -110,7 +110,10 @@ mod tests {
             (b"\xff\xfe", "\"\\xff\\xfe\""),
             (b"a\"b\\c'd", "\"a\\\"b\\\\c'd\""),
             (b"\x07\x08\x0c\n\r\x0b\x7f\0", "\"\\a\\b\\f\\n\\r\\v\\x7f\\x00\""),
-            ("e\u{301} \u{a0}\u{ad}\u{e000}\u{fffd}\u{10ffff}".as_bytes(), "\"e\u{301} \\u00a0\\u00ad\\ue000\u{fffd}\\U0010ffff\""),
+            (
+                "e\u{301} \u{a0}\u{ad}\u{e000}\u{fffd}\u{10ffff}".as_bytes(),
+                "\"e\u{301} \\u00a0\\u00ad\\ue000\u{fffd}\\U0010ffff\"",
+            ),
             ("\u{301}é😀".as_bytes(), "\"\u{301}é😀\""),
         ] {
             assert_eq!(quote(bytes), expected);
@@ -120,7 +123,18 @@ mod tests {
 
     #[test]
     fn what_is_no_quoted_string_is_refused() {
-        for bad in ["", "a", "\"a", "\"\\q\"", "\"\\x1\"", "\"\\400\"", "\"\\ud800\"", "`a", "\"\n\"", "\"\\u\u{e9}\u{e9}\""] {
+        for bad in [
+            "",
+            "a",
+            "\"a",
+            "\"\\q\"",
+            "\"\\x1\"",
+            "\"\\400\"",
+            "\"\\ud800\"",
+            "`a",
+            "\"\n\"",
+            "\"\\u\u{e9}\u{e9}\"",
+        ] {
             assert_eq!(unquote_prefix(bad), None, "{bad}");
         }
         assert_eq!(unquote_prefix("`a\\n` b"), Some((b"a\\n".to_vec(), " b")));

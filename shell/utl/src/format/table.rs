@@ -21,7 +21,8 @@ impl Table {
     /// Draws the table, a line feed after each line.
     pub fn draw(&self) -> String {
         let columns = self.rows[0].len();
-        let width_of = |row: &Vec<String>, column: usize| row.get(column).map_or(0, |cell| display_width(cell));
+        let width_of =
+            |row: &Vec<String>, column: usize| row.get(column).map_or(0, |cell| display_width(cell));
         let widths: Vec<usize> = (0..columns)
             .map(|column| self.rows.iter().map(|row| width_of(row, column)).max().unwrap_or(0))
             .collect();
@@ -38,7 +39,7 @@ impl Table {
                 out.push_str(&format!("│ {}{cell}{} ", " ".repeat(left), " ".repeat(space - left)));
             }
             out.push_str("│\n");
-            if position == 0 {
+            if position == 0 && self.rows.len() > 1 {
                 out.push_str(&rule("├", "┼", "┤"));
             }
         }
@@ -81,6 +82,6 @@ mod tests {
 
     #[test]
     fn a_table_without_rows_keeps_its_header() {
-        assert_eq!(Table::new(&["a"]).draw(), "┌───┐\n│ A │\n├───┤\n└───┘\n");
+        assert_eq!(Table::new(&["a"]).draw(), "┌───┐\n│ A │\n└───┘\n");
     }
 }

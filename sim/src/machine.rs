@@ -1,0 +1,354 @@
+//! One member and its backend's writer in one loop, in virtual time.
+//!
+//! The loop plays the part of the threads of a real member: it performs what the member asks for and hands the results
+//! back. How long that takes is drawn from a seed, so that syncs of the log and of the backend end in any order, the
+//! writer's news come late, and requests arrive in between. Nothing here waits: time jumps to what is due next.
+
+use backend::{Event, Task, Writer, WriterStep};
+use node::{BackendEvent, BootConfig, BootError, BootInfo, Booted, Input, Member, Output, Reply, View, boot};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use stdx::prng::Prng;
+use types::{LogIndex, RequestId};
+use vfs::mem::{MemDisk, PendingSync};
+use vfs::{Disk, Job, SyncTarget, drive};
+
+use crate::request::Request;
+
+/// Bounds of a delay, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delay {
+    /// The shortest.
+    pub min_ns: u64,
+    /// The longest, not below `min_ns`.
+    pub max_ns: u64,
+}
+
+impl Delay {
+    fn draw(self, rng: &mut Prng) -> u64 {
+        self.min_ns + rng.below(self.max_ns - self.min_ns + 1)
+    }
+}
+
+/// How long things take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// A sync of the log.
+    pub log_sync: Delay,
+    /// A sync of the backend file.
+    pub backend_sync: Delay,
+    /// From the end of the writer's work until the member hears of it.
+    pub news: Delay,
+    /// From the time a timer was set for until the member hears of it.
+    pub wake: Delay,
+    /// The writer's pause between two batches of a compaction.
+    pub pause: Delay,
+    /// One sync out of so many takes a hundred times as long.
+    pub stall_one_in: u64,
+}
+
+impl Pace {
+    /// A good disk.
+    pub fn steady() -> Self {
+        let micros = |min: u64, max: u64| Delay { min_ns: min * 1000, max_ns: max * 1000 };
+        Self {
+            log_sync: micros(100, 400),
+            backend_sync: micros(100, 3000),
+            news: micros(0, 50),
+            wake: micros(0, 100),
+            pause: micros(10_000, 10_000),
+            stall_one_in: 1000,
+        }
+    }
+}
+
+/// A bug that the loop puts in, and that the checks must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// The log tells that it is durable when its sync begins.
+    ReplyBeforeSync,
+    /// The small buckets, the consistent index among them, are committed in a transaction of their own, before the
+    /// records of the keys.
+    IndexApartFromData,
+}
+
+/// How a member is driven.
+#[derive(Clone, Debug)]
+pub struct Driving {
+    /// How long things take.
+    pub pace: Pace,
+    /// A bug, if one is wanted.
+    pub planted: Option<Planted>,
+    /// Where every draw comes from.
+    pub rng: Prng,
+}
+
+/// What clients can notice, in the order in which it happens.
+#[derive(Debug)]
+pub enum Seen {
+    /// Readers look at this from here on.
+    View(Box<View>),
+    /// Answers.
+    Replies(Vec<Reply>),
+    /// These linearizable reads may look at the newest view.
+    ReadsReady(Vec<RequestId>),
+    /// Clients may come.
+    Ready,
+}
+
+/// How a member ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As it was told to.
+    Stopped,
+    /// By itself; why.
+    Halted(String),
+}
+
+/// A sync under way, or why it could not begin.
+type Pending = vfs::Result<PendingSync>;
+
+enum Due {
+    LogSynced(Pending),
+    /// Planted: the log hears of the end before it.
+    LogToldEarly,
+    LogSyncedUnheard(Pending),
+    WriterSynced(Pending),
+    WriterRested,
+    News(Event),
+    WriterFailed(String),
+    Wake,
+}
+
+/// The loop.
+pub struct Machine {
+    disk: MemDisk,
+    member: Member,
+    writer: Writer,
+    writer_syncs: bool,
+    commits_heard: u64,
+    news_at: u64,
+    driving: Driving,
+    now: u64,
+    due: BTreeMap<(u64, u64), Due>,
+    due_count: u64,
+    end: Option<End>,
+}
+
+impl Machine {
+    /// Starts a member on `disk`; nothing of it has run when this returns.
+    ///
+    /// # Errors
+    /// As [`node::boot`].
+    pub fn boot(disk: &MemDisk, config: BootConfig, driving: Driving) -> Result<(Self, BootInfo), BootError> {
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let job = Job::new(move |cx| async move { boot(&cx, shared, config).await });
+        let Booted { member, writer, info } = drive(disk, job)?;
+        let machine = Self {
+            disk: disk.clone(),
+            member,
+            writer,
+            writer_syncs: false,
+            commits_heard: 0,
+            news_at: 0,
+            driving,
+            now: 0,
+            due: BTreeMap::new(),
+            due_count: 0,
+            end: None,
+        };
+        Ok((machine, info))
+    }
+
+    /// The disk it runs on.
+    pub fn disk(&self) -> &MemDisk {
+        &self.disk
+    }
+
+    /// Virtual time since the start, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// How it ended, if it has.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// The member, for looking at.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+
+    /// The last entry in the log, durable or not.
+    pub fn last_index(&self) -> LogIndex {
+        self.member.status().last
+    }
+
+    /// Proposes `request`; returns its identity, and its place in the log unless it was refused. The member does not
+    /// begin to work on it before [`Machine::poll`].
+    pub fn propose(&mut self, request: &Request) -> (RequestId, Option<LogIndex>) {
+        let id = self.member.request_ids().next_id();
+        let before = self.last_index();
+        self.member.handle(Input::Propose { id, data: request.encode(id) });
+        let after = self.last_index();
+        (id, (after > before).then_some(after))
+    }
+
+    /// Asks for a linearizable read.
+    pub fn read_index(&mut self) -> RequestId {
+        let id = self.member.request_ids().next_id();
+        self.member.handle(Input::ReadIndex(id));
+        id
+    }
+
+    /// Asks the member to stop.
+    pub fn stop(&mut self) {
+        self.member.handle(Input::Stop);
+    }
+
+    /// Lets the member work, and begins what it asks for.
+    pub fn poll(&mut self) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        while self.end.is_none() {
+            let Some(output) = self.member.poll_output(self.now) else { break };
+            seen.extend(self.take(output));
+        }
+        seen
+    }
+
+    /// Does the next thing that is due and polls; `None` if nothing will ever be due again.
+    pub fn step(&mut self) -> Option<Vec<Seen>> {
+        if self.end.is_some() {
+            return None;
+        }
+        let ((at, _), due) = self.due.pop_first()?;
+        self.now = self.now.max(at);
+        match due {
+            Due::LogSynced(pending) => {
+                let result = pending.and_then(PendingSync::finish);
+                self.member.handle(Input::LogSynced(result));
+            }
+            Due::LogToldEarly => self.member.handle(Input::LogSynced(Ok(()))),
+            Due::LogSyncedUnheard(pending) => drop(pending.and_then(PendingSync::finish)),
+            Due::WriterSynced(pending) => {
+                self.writer_syncs = false;
+                let result = pending.and_then(PendingSync::finish);
+                self.drive_writer(result);
+            }
+            Due::WriterRested => self.rouse_writer(),
+            Due::News(event) => self.hear(event),
+            Due::WriterFailed(reason) => self.end = Some(End::Halted(reason)),
+            Due::Wake => self.member.handle(Input::Wake),
+        }
+        Some(self.poll())
+    }
+
+    fn take(&mut self, output: Output) -> Option<Seen> {
+        match output {
+            Output::SyncLog(target) => self.sync_log(&target),
+            Output::Backend(task) => {
+                self.submit(task);
+                self.rouse_writer();
+            }
+            Output::Publish(view) => return Some(Seen::View(view)),
+            Output::Replies(replies) => return Some(Seen::Replies(replies)),
+            Output::ReadsReady(ids) => return Some(Seen::ReadsReady(ids)),
+            Output::Ready => return Some(Seen::Ready),
+            Output::WakeAt(at) => {
+                let late = self.draw(|pace| pace.wake);
+                self.push(at.max(self.now) + late, Due::Wake);
+            }
+            Output::Continue => {
+                let late = self.draw(|pace| pace.wake);
+                self.push(self.now + late, Due::Wake);
+            }
+            Output::Halt(reason) => self.end = Some(End::Halted(reason)),
+            Output::Stopped => self.end = Some(End::Stopped),
+        }
+        None
+    }
+
+    fn sync_log(&mut self, target: &SyncTarget) {
+        let pending = self.disk.begin_sync(target);
+        let at = self.now + self.draw_sync(|pace| pace.log_sync);
+        if self.driving.planted == Some(Planted::ReplyBeforeSync) {
+            self.push(self.now, Due::LogToldEarly);
+            self.push(at, Due::LogSyncedUnheard(pending));
+        } else {
+            self.push(at, Due::LogSynced(pending));
+        }
+    }
+
+    fn submit(&mut self, task: Task) {
+        match task {
+            Task::Commit(frozen) if self.driving.planted == Some(Planted::IndexApartFromData) => {
+                let [index, data] = frozen.apart();
+                self.writer.submit(Task::Commit(index));
+                self.writer.submit(Task::Commit(data));
+            }
+            task => self.writer.submit(task),
+        }
+    }
+
+    fn rouse_writer(&mut self) {
+        if !self.writer_syncs {
+            self.drive_writer(Ok(()));
+        }
+    }
+
+    fn drive_writer(&mut self, resume: vfs::Result<()>) {
+        let mut resume = resume;
+        loop {
+            match self.writer.step(std::mem::replace(&mut resume, Ok(()))) {
+                WriterStep::Sync(target) => {
+                    let pending = self.disk.begin_sync(&target);
+                    let at = self.now + self.draw_sync(|pace| pace.backend_sync);
+                    self.writer_syncs = true;
+                    return self.push(at, Due::WriterSynced(pending));
+                }
+                WriterStep::Event(event) => {
+                    // News travel one way: none overtakes another.
+                    self.news_at = self.news_at.max(self.now + self.draw(|pace| pace.news));
+                    self.push(self.news_at, Due::News(event));
+                }
+                WriterStep::Pause => {
+                    let at = self.now + self.draw(|pace| pace.pause);
+                    return self.push(at, Due::WriterRested);
+                }
+                WriterStep::Idle => return,
+                WriterStep::Failed(error) => {
+                    let at = self.news_at.max(self.now + self.draw(|pace| pace.news));
+                    // Whatever happens until then happens to a writer that does nothing any more.
+                    self.writer_syncs = true;
+                    return self.push(at, Due::WriterFailed(error.to_string()));
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        if self.driving.planted == Some(Planted::IndexApartFromData) && matches!(event, Event::Committed { .. }) {
+            // The member asked for one commit where two were made: the first one's news are kept from it.
+            self.commits_heard += 1;
+            if self.commits_heard % 2 == 1 {
+                return;
+            }
+        }
+        self.member.handle(Input::Backend(BackendEvent(event)));
+    }
+
+    fn draw(&mut self, which: fn(&Pace) -> Delay) -> u64 {
+        which(&self.driving.pace).draw(&mut self.driving.rng)
+    }
+
+    fn draw_sync(&mut self, which: fn(&Pace) -> Delay) -> u64 {
+        let stalls = self.driving.rng.chance(1, self.driving.pace.stall_one_in);
+        self.draw(which) * if stalls { 100 } else { 1 }
+    }
+
+    fn push(&mut self, at: u64, due: Due) {
+        self.due_count += 1;
+        self.due.insert((at, self.due_count), due);
+    }
+}
