@@ -15,7 +15,8 @@ pub fn range(request: &RangeRequest) -> Result<(), ApiError> {
     if request.key.is_empty() {
         return Err(error::EMPTY_KEY);
     }
-    let known = SortOrder::try_from(request.sort_order).is_ok() && SortTarget::try_from(request.sort_target).is_ok();
+    let known =
+        SortOrder::try_from(request.sort_order).is_ok() && SortTarget::try_from(request.sort_target).is_ok();
     if known { Ok(()) } else { Err(error::INVALID_SORT_OPTION) }
 }
 
@@ -97,7 +98,8 @@ impl<'a> Writes<'a> {
                     return Err(error::DUPLICATE_KEY);
                 }
                 let nested_deletes: Vec<_> = then.deletes.into_iter().chain(otherwise.deletes).collect();
-                let put_before = writes.puts.iter().any(|key| nested_deletes.iter().any(|range| range.contains(key)));
+                let put_before =
+                    writes.puts.iter().any(|key| nested_deletes.iter().any(|range| range.contains(key)));
                 if put_before {
                     return Err(error::DUPLICATE_KEY);
                 }

@@ -20,7 +20,12 @@ pub struct Header {
 impl Header {
     /// The header message of an answer at `revision`.
     pub fn at(&self, revision: i64) -> ResponseHeader {
-        ResponseHeader { cluster_id: self.cluster.0, member_id: self.member.0, revision, raft_term: self.term.0 }
+        ResponseHeader {
+            cluster_id: self.cluster.0,
+            member_id: self.member.0,
+            revision,
+            raft_term: self.term.0,
+        }
     }
 
     /// Length of what [`Header::encode`] appends, in bytes.

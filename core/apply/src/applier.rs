@@ -196,7 +196,11 @@ impl Applier {
     /// The answer to something that was applied although it may not have fitted: the caller is told so and an alarm
     /// is asked for. The check looks at the local file, so members may answer differently; the state is the same
     /// (contract C23).
-    pub(crate) fn answer_if_fits(&mut self, fits: bool, body: Vec<u8>) -> std::result::Result<Answer, Refusal> {
+    pub(crate) fn answer_if_fits(
+        &mut self,
+        fits: bool,
+        body: Vec<u8>,
+    ) -> std::result::Result<Answer, Refusal> {
         if fits {
             return Ok(self.answer(body));
         }

@@ -21,7 +21,11 @@ impl Applier {
             let attributes = set.member_attributes.unwrap_or_default();
             self.set_attributes(index, MemberId(set.member_id), attributes.name, attributes.client_urls)?;
         } else if let Some(set) = request.downgrade_info_set {
-            let target = if set.enabled { Some(set.ver.parse().map_err(|error| unknown(index, error))?) } else { None };
+            let target = if set.enabled {
+                Some(set.ver.parse().map_err(|error| unknown(index, error))?)
+            } else {
+                None
+            };
             let write = self.cluster.set_downgrade(Downgrade { target });
             self.write(write);
         } else if !reads_only(&request) {
@@ -33,7 +37,9 @@ impl Applier {
     pub(crate) fn v2_request(&mut self, index: LogIndex, request: &v2pb::Request) -> Result<()> {
         let request = V2Request::parse(&request.method, &request.path, &request.val);
         match request.map_err(|error| unknown(index, error))? {
-            V2Request::MemberAttributes { id, name, client_urls } => self.set_attributes(index, id, name, client_urls),
+            V2Request::MemberAttributes { id, name, client_urls } => {
+                self.set_attributes(index, id, name, client_urls)
+            }
             V2Request::ClusterVersion(version) => {
                 self.set_cluster_version(version);
                 Ok(())
@@ -67,7 +73,8 @@ impl Applier {
         name: String,
         client_urls: Vec<String>,
     ) -> Result<()> {
-        let write = self.cluster.set_attributes(id, name, client_urls).map_err(|error| unknown(index, error))?;
+        let write =
+            self.cluster.set_attributes(id, name, client_urls).map_err(|error| unknown(index, error))?;
         write.into_iter().for_each(|write| self.write(write));
         Ok(())
     }

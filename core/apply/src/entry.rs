@@ -32,7 +32,9 @@ pub fn decode_payload(entry: &Entry) -> Result<Payload, String> {
         Ok(EntryType::EntryConfChange) => ConfChange::decode(data)
             .map(|change| Payload::ConfChange(Box::new(change)))
             .map_err(|error| format!("malformed configuration change: {error}")),
-        Ok(EntryType::EntryConfChangeV2) => Err("configuration changes of the second form are not supported".into()),
+        Ok(EntryType::EntryConfChangeV2) => {
+            Err("configuration changes of the second form are not supported".into())
+        }
         Err(_) => Err(format!("unknown entry type {}", entry.r#type)),
     }
 }
@@ -64,8 +66,9 @@ pub fn unsupported(payload: &Payload, own: MemberId) -> Option<String> {
                 Ok(ConfChangeType::ConfChangeAddNode | ConfChangeType::ConfChangeUpdateNode)
             );
             // Id 0 is a change that was refused when it was applied.
-            (change.node_id != 0 && !(known && change.node_id == own.0))
-                .then(|| format!("a change of member {:x}; more than one member is not supported yet", change.node_id))
+            (change.node_id != 0 && !(known && change.node_id == own.0)).then(|| {
+                format!("a change of member {:x}; more than one member is not supported yet", change.node_id)
+            })
         }
         Payload::Request(request) => unsupported_request(request),
     }

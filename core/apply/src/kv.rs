@@ -32,7 +32,10 @@ pub(crate) fn put_body(previous: Option<&Bytes>, out: &mut Vec<u8>) {
 /// The fields of a `DeleteRangeResponse` behind the header.
 pub(crate) fn delete_body(deleted: &[(Bytes, Option<Bytes>)], out: &mut Vec<u8>) {
     put_int(2, i64::try_from(deleted.len()).unwrap_or(i64::MAX), out);
-    deleted.iter().filter_map(|(_, previous)| previous.as_ref()).for_each(|previous| put_bytes(3, previous, out));
+    deleted
+        .iter()
+        .filter_map(|(_, previous)| previous.as_ref())
+        .for_each(|previous| put_bytes(3, previous, out));
 }
 
 impl Applier {

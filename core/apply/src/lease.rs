@@ -76,7 +76,10 @@ impl Applier {
         self.answer_if_fits(fits, body)
     }
 
-    pub(crate) fn lease_revoke(&mut self, request: &LeaseRevokeRequest) -> crate::Result<Result<Answer, Refusal>> {
+    pub(crate) fn lease_revoke(
+        &mut self,
+        request: &LeaseRevokeRequest,
+    ) -> crate::Result<Result<Answer, Refusal>> {
         if is_active(&self.alarms, AlarmKind::Corrupt) {
             return Ok(Err(Refusal::Corrupt));
         }

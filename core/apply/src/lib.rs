@@ -24,8 +24,8 @@ pub use answer::{Answer, Refusal, Reply};
 pub use applier::{Applier, Effect, Options, Restored, View};
 pub use entry::{Payload, decode_payload, unsupported};
 pub use lease::Leases;
-pub use txn::read_txn;
 pub use quota::{Quota, put_cost, txn_cost};
+pub use txn::read_txn;
 
 /// Why a member cannot go on applying.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -7,10 +7,10 @@ use crate::kv::{Outcome, delete_body, put_body, to_put};
 use crate::lease::Leases;
 use crate::quota::txn_cost;
 use mvcc::{Found, KeyRange, RangeRead, View, WriteTxn};
+use prost::encoding::{WireType, encode_key, encode_varint};
 use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::request_op::Request;
 use proto::etcdserverpb::{Compare, RequestOp, TxnRequest};
-use prost::encoding::{WireType, encode_key, encode_varint};
 use std::cmp::Ordering;
 
 /// Which branch is taken, here and in the nested transactions of that branch, in order.
@@ -191,7 +191,11 @@ impl Check<'_> {
             return Err(Refusal::FutureRevision);
         }
         // Unlike a plain range, a negative revision is compared too.
-        if revision != 0 && revision < self.before.compact_revision() { Err(Refusal::Compacted) } else { Ok(()) }
+        if revision != 0 && revision < self.before.compact_revision() {
+            Err(Refusal::Compacted)
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -16,8 +16,12 @@ mod writer;
 
 pub use buffer::{Buffer, Consistent, Frozen, Limits};
 pub use data::{Data, FileState};
-pub use schema::{Bucket, META_CONF_STATE, META_CONSISTENT_INDEX, META_FINISHED_COMPACT, META_SCHEDULED_COMPACT};
-pub use schema::{AUTH_ENABLED, AUTH_REVISION, CLUSTER_DOWNGRADE, CLUSTER_VERSION, META_STORAGE_VERSION, META_TERM};
+pub use schema::{
+    AUTH_ENABLED, AUTH_REVISION, CLUSTER_DOWNGRADE, CLUSTER_VERSION, META_STORAGE_VERSION, META_TERM,
+};
+pub use schema::{
+    Bucket, META_CONF_STATE, META_CONSISTENT_INDEX, META_FINISHED_COMPACT, META_SCHEDULED_COMPACT,
+};
 pub use segment::{Record, Segment};
 pub use writer::{Compaction, Event, Task, Writer, WriterStep};
 

@@ -19,6 +19,9 @@ use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Weak};
 use vfs::{Cx, Disk, File, LockKind, OpenMode};
 
+/// Is called with bucket, key and value of each pair.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8], &[u8]) + Send + 'a;
+
 /// How to create a file that is missing or empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -97,7 +100,7 @@ impl Db {
         disk: &Arc<dyn Disk>,
         path: &Path,
         options: Options,
-        visit: &mut (dyn FnMut(&[u8], &[u8], &[u8]) + Send),
+        visit: &mut Visit<'_>,
     ) -> Result<Self> {
         let page_size = options.page_size;
         assert!(
@@ -293,7 +296,7 @@ async fn visit_bucket(
     pages: &Pages,
     (name, bucket): (&Bytes, &BucketRoot),
     used: &mut PageSet,
-    visit: &mut (dyn FnMut(&[u8], &[u8], &[u8]) + Send),
+    visit: &mut Visit<'_>,
 ) -> Result<()> {
     let mut walk = TreeWalk::new(pages, bucket.page(pages)?, Content::Pairs, Separators::NotAbove);
     let mut leaves = 0;

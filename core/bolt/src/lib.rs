@@ -37,7 +37,7 @@ mod walk;
 
 pub use batch::Batch;
 pub use cursor::Cursor;
-pub use db::{Db, Options, Stats};
+pub use db::{Db, Options, Stats, Visit};
 pub use error::{Error, Result};
 pub use format::{MAX_KEY_LEN, MAX_VALUE_LEN, PageId, TxId};
 pub use image::Image;

@@ -197,11 +197,38 @@ impl Cuts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::walk::PageSet;
 
     fn cut(lens: &[usize], keys_min: usize, fill_percent: usize) -> Vec<usize> {
         let cuts =
             Cuts { count: lens.len(), keys_min, page_size: 4096, threshold: 4096 * fill_percent / 100 };
         cuts.ranges(|index| lens[index]).into_iter().map(|range| range.len()).collect()
+    }
+
+    #[test]
+    fn a_branch_has_the_bytes_of_the_reference_and_a_zero_tail() {
+        let keys = ["k00", "k17", "k34", "k51", "k68"];
+        let elements: Vec<_> = (4..).zip(keys).map(|(id, key)| (key.as_bytes(), PageId(id))).collect();
+        let elements: Vec<_> = elements.into_iter().map(|(key, page)| BranchElement { key, page }).collect();
+        let mut space = Space::new(&PageSet::new(PageId(0)), PageId(9));
+        assert_eq!(space.allocate(TxId(2), 7), PageId(2));
+        let mut output =
+            Output { page_size: 4096, txid: TxId(2), space: &mut space, fill_percent: 50, runs: Vec::new() };
+        let above = output.branches(&elements);
+        assert_eq!((above.len(), above[0].key, above[0].page), (1, &b"k00"[..], PageId(9)));
+        let [run] = &output.runs[..] else { panic!("one run") };
+        let (used, tail) = run.bytes.split_at(16 + 5 * 16 + 5 * 3);
+        assert_eq!(
+            stdx::hex::encode(used),
+            "09000000000000000100050000000000\
+             50000000030000000400000000000000\
+             43000000030000000500000000000000\
+             36000000030000000600000000000000\
+             29000000030000000700000000000000\
+             1c000000030000000800000000000000\
+             6b30306b31376b33346b35316b3638"
+        );
+        assert_eq!(tail, &[0; 4096 - 111]);
     }
 
     #[test]

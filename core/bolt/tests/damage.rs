@@ -1,14 +1,15 @@
 //! Damaged files: an error or the content, never a panic, a hang or a large allocation.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use bolt::{Batch, Error, Root};
 use bytes::Bytes;
-use common::{Model, PATH, Workload, commit, open, open_visited, read_all};
+use common::{Model, PATH, Workload, commit, disk_with, open, open_visited, read_all};
 use std::path::Path;
 use stdx::prng::Prng;
 use vfs::mem::MemDisk;
-use vfs::{Disk, OpenMode};
 
 const PAGE_SIZE: u32 = 512;
 
@@ -51,13 +52,6 @@ fn image_of(root: &Root) -> Vec<u8> {
     let mut bytes = vec![0; image.size_bytes() as usize];
     assert_eq!(image.read_at(0, &mut bytes).unwrap(), bytes.len());
     bytes
-}
-
-fn disk_with(bytes: &[u8]) -> MemDisk {
-    let disk = MemDisk::new();
-    let file = disk.open(Path::new(PATH), OpenMode::Create { mode: 0o600 }).unwrap();
-    file.write_at(0, bytes).unwrap();
-    disk
 }
 
 /// Reads in all ways, whatever comes.

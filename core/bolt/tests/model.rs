@@ -1,5 +1,7 @@
 //! Random batches against a model: content, structure, old states, reopening.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use bolt::{Batch, Error, Root};
@@ -241,6 +243,31 @@ fn large_values_and_long_keys_overflow_and_come_back() {
         batch.delete(b"key", key.into());
         db = commit(&disk, db, batch).0;
         assert_holds(&db.root(), &model);
+    }
+}
+
+/// Also with keys so long that branches are as sparse as leaves.
+#[test]
+fn what_is_left_after_deletes_lies_in_few_pages() {
+    for key_len in [8, 900] {
+        let disk = MemDisk::new();
+        let mut db = open(&disk);
+        let key = |number: u32| {
+            let mut key = format!("k{number:05}").into_bytes();
+            key.resize(key_len, b'.');
+            Bytes::from(key)
+        };
+        let mut batch = Batch::new();
+        batch.ensure_bucket(b"key");
+        (0..4000).for_each(|number| batch.put(b"key", key(number), vec![1; 100].into()));
+        db = commit(&disk, db, batch).0;
+        let full = db.root().check().unwrap().used_pages;
+        let mut batch = Batch::new();
+        (0..4000).filter(|number| number % 40 != 0).for_each(|number| batch.delete(b"key", key(number)));
+        db = commit(&disk, db, batch).0;
+        let report = db.root().check().unwrap();
+        assert_eq!(report.pairs, 100);
+        assert!(report.used_pages < full / 10, "{} of {full} pages", report.used_pages);
     }
 }
 

@@ -1,20 +1,14 @@
 //! A file that the reference wrote: read, checked, and changed.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use bolt::{Batch, Root};
-use common::{Model, PATH, commit, open_visited, read_all};
+use common::{Model, PATH, commit, disk_with, open_visited, read_all};
 use std::path::Path;
-use vfs::mem::MemDisk;
-use vfs::{Disk, OpenMode};
 
 const FILE: &[u8] = include_bytes!("../testdata/bbolt-1.5.0-page-1024.db");
-
-fn disk() -> MemDisk {
-    let disk = MemDisk::new();
-    disk.open(Path::new(PATH), OpenMode::Create { mode: 0o600 }).unwrap().write_at(0, FILE).unwrap();
-    disk
-}
 
 /// As `testdata/README.md` describes it.
 fn content() -> Model {
@@ -32,7 +26,7 @@ fn content() -> Model {
 
 #[test]
 fn a_file_of_the_reference_is_read_and_in_order() {
-    let root = Root::open_read_only(&disk(), Path::new(PATH)).unwrap();
+    let root = Root::open_read_only(&disk_with(FILE), Path::new(PATH)).unwrap();
     assert_eq!(root.page_size(), 1024);
     assert_eq!(root.size_bytes(), FILE.len() as u64);
     assert_eq!(read_all(&root).unwrap(), content());
@@ -43,7 +37,7 @@ fn a_file_of_the_reference_is_read_and_in_order() {
 
 #[test]
 fn a_file_of_the_reference_takes_commits() {
-    let disk = disk();
+    let disk = disk_with(FILE);
     let (mut db, visited) = open_visited(&disk, 4096).unwrap();
     let mut model = content();
     assert!(visited.iter().eq(model.iter().filter(|(_, pairs)| !pairs.is_empty())));

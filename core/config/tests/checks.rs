@@ -1,5 +1,7 @@
 //! Settings that etcd 3.7.1 refuses are refused with its words.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeMap;

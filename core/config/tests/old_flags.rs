@@ -1,5 +1,7 @@
 //! Flags of older releases are taken as `docs/compat.md` says: none is unknown.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{accept, accept_args, extra, refusal, usage_error};

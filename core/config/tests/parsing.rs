@@ -1,5 +1,7 @@
 //! The command line and the environment are read as etcd 3.7.1 reads them.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::time::Duration;

@@ -18,7 +18,9 @@ mod view;
 
 pub use hash::{BadRevisionKey, DbHash, HASH_OF_NO_RECORDS, HashKv, Skips};
 pub use hash_read::{HashAnswer, HashRead};
-pub use index::{Compaction as IndexCompaction, Found, HashKeep, Index, KeepSet, KeyRange, NotFound, OutOfOrder};
+pub use index::{
+    Compaction as IndexCompaction, Found, HashKeep, Index, KeepSet, KeyRange, NotFound, OutOfOrder,
+};
 pub use index::{Record, Restorer, Scan};
 pub use range::{RangeAnswer, RangeRead};
 pub use record::RecordHead;

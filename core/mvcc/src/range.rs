@@ -1,6 +1,6 @@
 //! Reading a range in bounded steps, straight into the bytes of the answer.
 
-use crate::index::{Found, KeyRange};
+use crate::index::{Found, KeyRange, Scan};
 use crate::view::View;
 use crate::{Error, Result};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -8,6 +8,7 @@ use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use proto::etcdserverpb::{RangeRequest, range_request};
 use proto::mvccpb::KeyValue;
+use std::ops::ControlFlow;
 
 /// The answer to a range read: all fields of `RangeResponse` behind its header.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +57,7 @@ enum Plan {
 pub struct RangeRead {
     view: View,
     request: RangeRequest,
-    range: KeyRange,
+    scan: Scan,
     revision: i64,
     is_explicit: bool,
     plan: Plan,
@@ -89,7 +90,7 @@ impl RangeRead {
         Ok(Self {
             view,
             request,
-            range,
+            scan: Scan::new(range, revision),
             revision,
             is_explicit,
             plan,
@@ -107,7 +108,7 @@ impl RangeRead {
     /// [`Error::Compacted`] or [`Error::Overtaken`] when a compaction passes by; [`Error::Backend`] for the file.
     pub fn step(&mut self, keys: usize) -> Result<Option<RangeAnswer>> {
         match self.phase {
-            Phase::Index => self.read_index()?,
+            Phase::Index => self.read_index(keys)?,
             Phase::Arrange => self.arrange()?,
             Phase::Values { next } => self.read_values(next, keys)?,
             Phase::Done => {}
@@ -129,23 +130,31 @@ impl RangeRead {
         }
     }
 
-    fn read_index(&mut self) -> Result<()> {
-        let index = &self.view.index;
-        if self.request.count_only {
-            self.count = index.count(&self.range, self.revision);
-            self.view.check_not_compacted(self.revision, self.is_explicit)?;
-            self.phase = Phase::Done;
-            return Ok(());
-        }
-        let cut = if self.plan == Plan::Whole || self.limit == 0 { 0 } else { self.limit.saturating_add(1) };
-        index.range(&self.range, self.revision, cut, &mut self.found);
-        self.count = if cut == 0 || self.found.len() < cut {
-            self.found.len()
-        } else {
-            index.count(&self.range, self.revision)
+    /// Gathers keys until there are enough, then only counts.
+    fn read_index(&mut self, keys: usize) -> Result<()> {
+        let wanted = match (self.request.count_only, self.plan) {
+            (true, _) => 0,
+            (_, Plan::Whole) => usize::MAX,
+            // One more than the limit tells whether there are more.
+            _ if self.limit > 0 => self.limit.saturating_add(1),
+            _ => usize::MAX,
         };
+        let Self { found, count, .. } = self;
+        self.scan.step(&self.view.index, keys, |key, state| {
+            *count += 1;
+            if found.len() < wanted {
+                found.push((Bytes::copy_from_slice(key), state));
+            }
+            ControlFlow::Continue(())
+        });
         self.view.check_not_compacted(self.revision, self.is_explicit)?;
-        self.phase = if self.plan == Plan::Natural { Phase::Values { next: 0 } } else { Phase::Arrange };
+        if self.scan.is_done() {
+            self.phase = match self.plan {
+                _ if self.request.count_only => Phase::Done,
+                Plan::Natural => Phase::Values { next: 0 },
+                Plan::CutThenSort | Plan::Whole => Phase::Arrange,
+            };
+        }
         Ok(())
     }
 

@@ -113,7 +113,8 @@ impl ApplyStage {
 
     /// Starts the index part of a compaction that was accepted (or, at boot, interrupted).
     pub fn start_compaction(&mut self, revision: i64) {
-        self.compactions.push_back(PendingCompaction { revision, index_part: IndexCompaction::new(revision) });
+        self.compactions
+            .push_back(PendingCompaction { revision, index_part: IndexCompaction::new(revision) });
     }
 
     /// Takes an event of the writer; returns replies that waited for it.

@@ -177,7 +177,12 @@ pub async fn boot(cx: &Cx, disk: Arc<dyn Disk>, config: BootConfig) -> Result<Bo
     }
 }
 
-async fn create(cx: &Cx, disk: Arc<dyn Disk>, config: &BootConfig, paths: &Paths) -> Result<Booted, BootError> {
+async fn create(
+    cx: &Cx,
+    disk: Arc<dyn Disk>,
+    config: &BootConfig,
+    paths: &Paths,
+) -> Result<Booted, BootError> {
     let identity = Identity::of_new_member(config)?;
     if disk.exists(&paths.db)? {
         // A crash between backend and log leaves an empty file behind; anything else has lost its log.
@@ -206,9 +211,16 @@ async fn create(cx: &Cx, disk: Arc<dyn Disk>, config: &BootConfig, paths: &Paths
     Ok(booted)
 }
 
-async fn restart(cx: &Cx, disk: Arc<dyn Disk>, config: &BootConfig, paths: &Paths) -> Result<Booted, BootError> {
+async fn restart(
+    cx: &Cx,
+    disk: Arc<dyn Disk>,
+    config: &BootConfig,
+    paths: &Paths,
+) -> Result<Booted, BootError> {
     if !disk.exists(&paths.db)? {
-        return Err(paths.inconsistent(format!("database file ({}) of the backend is missing", paths.db.display())));
+        return Err(
+            paths.inconsistent(format!("database file ({}) of the backend is missing", paths.db.display()))
+        );
     }
     // Up to the checks everything is only read.
     let (db, scan) = open_backend(cx, &disk, paths).await?;
@@ -219,7 +231,8 @@ async fn restart(cx: &Cx, disk: Arc<dyn Disk>, config: &BootConfig, paths: &Path
     snap::remove_temporaries(&*disk, &paths.snap)?;
     let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
     let (wal, replay) = Wal::open(cx, &disk, &paths.wal, &content.snapshot, options).await?;
-    content.repaired = replay.torn.map(|torn| format!("{} at offset {}: {}", torn.path.display(), torn.offset, torn.reason));
+    content.repaired =
+        replay.torn.map(|torn| format!("{} at offset {}: {}", torn.path.display(), torn.offset, torn.reason));
     assemble(disk, config, paths, db, scan, cluster, content, wal)
 }
 
@@ -228,7 +241,9 @@ async fn open_backend(cx: &Cx, disk: &Arc<dyn Disk>, paths: &Paths) -> Result<(b
     let mut visit = |bucket: &[u8], key: &[u8], value: &[u8]| scan.visit(bucket, key, value);
     let opened = bolt::Db::open(cx, disk, &paths.db, bolt::Options::default(), &mut visit).await;
     let db = opened.map_err(|error| match error {
-        bolt::Error::Disk(error) if error.kind == vfs::ErrorKind::Locked => BootError::InUse(paths.data.clone()),
+        bolt::Error::Disk(error) if error.kind == vfs::ErrorKind::Locked => {
+            BootError::InUse(paths.data.clone())
+        }
         error => BootError::Backend(error),
     })?;
     scan.attach_leases();
@@ -265,7 +280,8 @@ struct Identity {
 impl Identity {
     fn of_new_member(config: &BootConfig) -> Result<Self, BootError> {
         if config.joins_existing {
-            let text = "joining an existing cluster is not supported yet; start with --initial-cluster-state new";
+            let text =
+                "joining an existing cluster is not supported yet; start with --initial-cluster-state new";
             return Err(BootError::Config(text.into()));
         }
         let [(name, peer_urls)] = config.initial_cluster.as_slice() else {
@@ -274,7 +290,8 @@ impl Identity {
             return Err(BootError::Config(text));
         };
         if *name != config.name {
-            let text = format!("couldn't find local name {:?} in the initial cluster configuration", config.name);
+            let text =
+                format!("couldn't find local name {:?} in the initial cluster configuration", config.name);
             return Err(BootError::Config(text));
         }
         let member = membership::member_id(peer_urls, &config.token, None);
@@ -329,11 +346,11 @@ fn check(
             return Err(paths.refused(format!("its {what} version {version} is above {level}")));
         }
     }
-    if let (Some(hold), Some(version)) = (config.hold, cluster.version()) {
-        if version > hold {
-            let reason = format!("its cluster version is {version} already and cannot be held at {hold}");
-            return Err(paths.refused(reason));
-        }
+    if let (Some(hold), Some(version)) = (config.hold, cluster.version())
+        && version > hold
+    {
+        let reason = format!("its cluster version is {version} already and cannot be held at {hold}");
+        return Err(paths.refused(reason));
     }
     if scan.auth_is_enabled() {
         return Err(paths.refused("authentication is enabled, which is not supported yet"));
@@ -355,7 +372,8 @@ fn check_members(
     let voters = cluster.members().filter(|member| !member.is_learner).count();
     let learners = cluster.members().filter(|member| member.is_learner).count();
     if voters > 1 || learners > 0 {
-        let reason = format!("it has {voters} voters and {learners} learners; only one voter is supported yet");
+        let reason =
+            format!("it has {voters} voters and {learners} learners; only one voter is supported yet");
         return Err(paths.refused(reason));
     }
     let replays_bootstrap = content.entries.first().is_some_and(|entry| entry.index == 1);

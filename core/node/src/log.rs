@@ -115,7 +115,10 @@ impl LogStage {
         self.job = Some(match task {
             LogTask::Persist(persist) => Job::new(move |cx| async move {
                 let saved = wal.save(&cx, persist.hard_state.as_ref(), &persist.entries).await;
-                (wal, saved.map(|()| LogEvent::Persisted(persist.messages)).map_err(|error| error.to_string()))
+                (
+                    wal,
+                    saved.map(|()| LogEvent::Persisted(persist.messages)).map_err(|error| error.to_string()),
+                )
             }),
             LogTask::Close(hard_state) => Job::new(move |cx| async move {
                 let mut closed = wal.save(&cx, Some(&hard_state), &[]).await;
@@ -125,7 +128,8 @@ impl LogStage {
                 (wal, closed.map(|()| LogEvent::Closed).map_err(|error| error.to_string()))
             }),
             LogTask::Snapshot { hard_state, snapshot } => Job::new(move |cx| async move {
-                let saved = save_snapshot(&cx, &disk, &snap_dir, retention, &mut wal, &hard_state, &snapshot).await;
+                let saved =
+                    save_snapshot(&cx, &disk, &snap_dir, retention, &mut wal, &hard_state, &snapshot).await;
                 (wal, saved)
             }),
         });

@@ -184,7 +184,13 @@ pub struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(settings: Settings, ids: RequestIds, raft: Raft, log: LogStage, apply: ApplyStage) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        ids: RequestIds,
+        raft: Raft,
+        log: LogStage,
+        apply: ApplyStage,
+    ) -> Self {
         Self {
             settings,
             ids,
@@ -257,7 +263,9 @@ impl Member {
         let backlog = status.commit.0 - self.apply.applier().applied().0.0;
         let failure = if matches!(self.phase, Phase::Stopping | Phase::Closing) {
             Failure::Stopped
-        } else if backlog > BACKLOG_ENTRIES_MAX || self.proposed_bytes + self.syncing_bytes > UNSYNCED_BYTES_MAX {
+        } else if backlog > BACKLOG_ENTRIES_MAX
+            || self.proposed_bytes + self.syncing_bytes > UNSYNCED_BYTES_MAX
+        {
             Failure::TooManyRequests
         } else {
             let bytes = data.len();
@@ -444,7 +452,11 @@ impl Member {
         };
         if self.dialect().proposes_v2_requests() {
             let membershippb::Attributes { name, client_urls } = attributes;
-            return self.propose_v2(&V2Request::MemberAttributes { id: self.settings.own, name, client_urls });
+            return self.propose_v2(&V2Request::MemberAttributes {
+                id: self.settings.own,
+                name,
+                client_urls,
+            });
         }
         self.propose_own(InternalRaftRequest {
             cluster_member_attr_set: Some(membershippb::ClusterMemberAttrSetRequest {
@@ -495,7 +507,8 @@ impl Member {
         let knows_itself = cluster.member(self.settings.own).is_some_and(|member| {
             member.name == self.settings.name && member.client_urls == self.settings.client_urls
         });
-        let knows_version = cluster.version().is_some_and(|version| version >= self.settings.target_version());
+        let knows_version =
+            cluster.version().is_some_and(|version| version >= self.settings.target_version());
         if knows_itself && knows_version {
             self.phase = Phase::Running;
             self.outputs.push_back(Output::Ready);

@@ -50,7 +50,9 @@ impl Scan {
     }
 
     fn record(&mut self, key: &[u8], value: &[u8]) {
-        let Some((revision, is_tombstone)) = Revision::from_key(key) else { return self.bad(Bucket::Key, key) };
+        let Some((revision, is_tombstone)) = Revision::from_key(key) else {
+            return self.bad(Bucket::Key, key);
+        };
         let Some(head) = RecordHead::parse(value) else { return self.bad(Bucket::Key, key) };
         self.last_revision = self.last_revision.max(revision.main);
         let RecordHead { key: of, create_revision, version, .. } = head;
@@ -68,7 +70,8 @@ impl Scan {
     }
 
     fn bad(&mut self, bucket: Bucket, key: &[u8]) {
-        let what = || format!("bucket {} has a malformed record at key {}", bucket.name(), stdx::hex::encode(key));
+        let what =
+            || format!("bucket {} has a malformed record at key {}", bucket.name(), stdx::hex::encode(key));
         self.bad.get_or_insert_with(what);
     }
 

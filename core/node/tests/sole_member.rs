@@ -1,7 +1,11 @@
 //! A member on a disk in memory: boot, write, lose power, boot again.
 
+#![allow(clippy::unwrap_used)]
+
 use backend::WriterStep;
-use node::{BackendEvent, BootConfig, BootError, Booted, Input, Member, Output, Reply, Retention, View, boot};
+use node::{
+    BackendEvent, BootConfig, BootError, Booted, Input, Member, Output, Reply, Retention, View, boot,
+};
 use prost::Message;
 use proto::etcdserverpb::{CompactionRequest, InternalRaftRequest, PutRequest, RangeRequest, RequestHeader};
 use std::path::PathBuf;
@@ -109,7 +113,11 @@ impl Machine {
     }
 
     fn put(&mut self, key: &str, value: &str) -> i64 {
-        let put = PutRequest { key: key.to_owned().into(), value: value.to_owned().into(), ..PutRequest::default() };
+        let put = PutRequest {
+            key: key.to_owned().into(),
+            value: value.to_owned().into(),
+            ..PutRequest::default()
+        };
         let reply = self.propose(InternalRaftRequest { put: Some(put), ..InternalRaftRequest::default() });
         reply.result.expect("a put succeeds").revision
     }

@@ -31,7 +31,9 @@ pub struct Restored {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Only a configuration whose one voter is this member is served so far.
-    #[error("the configuration has voters {voters:x?} and learners {learners:x?}; only this member ({own}) alone is supported")]
+    #[error(
+        "the configuration has voters {voters:x?} and learners {learners:x?}; only this member ({own}) alone is supported"
+    )]
     NotSoleVoter {
         /// Voters found.
         voters: Vec<u64>,
@@ -273,11 +275,8 @@ impl Raft {
             index,
             ..Message::default()
         };
-        let message = if is_vote {
-            reply(MessageType::MsgVoteResp, 0)
-        } else {
-            reply(MessageType::MsgAppResp, last)
-        };
+        let message =
+            if is_vote { reply(MessageType::MsgVoteResp, 0) } else { reply(MessageType::MsgAppResp, last) };
         Some(Persist { hard_state, entries, messages: vec![message] })
     }
 
@@ -328,10 +327,16 @@ fn check_log(
         (last, term) = (entry.index, entry.term);
     }
     if term > hard_state.term {
-        return Err(Error::BrokenLog(format!("entry {last} has term {term}, above the current {}", hard_state.term)));
+        return Err(Error::BrokenLog(format!(
+            "entry {last} has term {term}, above the current {}",
+            hard_state.term
+        )));
     }
     if hard_state.commit > last {
-        return Err(Error::BrokenLog(format!("commit index {} is behind the last entry {last}", hard_state.commit)));
+        return Err(Error::BrokenLog(format!(
+            "commit index {} is behind the last entry {last}",
+            hard_state.commit
+        )));
     }
     if applied.0 < snapshot.0 || applied.0 > hard_state.commit {
         return Err(Error::BrokenLog(format!(
@@ -370,7 +375,8 @@ mod tests {
     #[test]
     fn a_sole_voter_leads_at_once_and_commits_only_what_is_durable() {
         let hard_state = HardState { term: 1, vote: 0, commit: 1 };
-        let mut raft = Raft::new(&Config { id: MemberId(7) }, restored(vec![entry(1, 1)], hard_state)).unwrap();
+        let mut raft =
+            Raft::new(&Config { id: MemberId(7) }, restored(vec![entry(1, 1)], hard_state)).unwrap();
         assert_eq!(raft.propose(Bytes::new()), Err(Error::NoLeader));
         let first = raft.ready().unwrap();
         assert_eq!(first.committed, vec![entry(1, 1)], "what was committed before comes first");
@@ -400,7 +406,8 @@ mod tests {
     #[test]
     fn a_stale_acknowledgement_does_not_commit() {
         let hard_state = HardState { term: 1, vote: 0, commit: 1 };
-        let mut raft = Raft::new(&Config { id: MemberId(7) }, restored(vec![entry(1, 1)], hard_state)).unwrap();
+        let mut raft =
+            Raft::new(&Config { id: MemberId(7) }, restored(vec![entry(1, 1)], hard_state)).unwrap();
         persist(&mut raft);
         let stale = Message {
             r#type: MessageType::MsgAppResp as i32,
@@ -431,7 +438,8 @@ mod tests {
     #[test]
     fn entries_that_are_applied_and_durable_leave_memory() {
         let hard_state = HardState { term: 1, vote: 0, commit: 1 };
-        let mut raft = Raft::new(&Config { id: MemberId(7) }, restored(vec![entry(1, 1)], hard_state)).unwrap();
+        let mut raft =
+            Raft::new(&Config { id: MemberId(7) }, restored(vec![entry(1, 1)], hard_state)).unwrap();
         persist(&mut raft);
         for _ in 0..1000 {
             raft.propose(Bytes::from_static(b"x")).unwrap();

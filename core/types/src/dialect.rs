@@ -45,7 +45,11 @@ mod tests {
     fn forms_by_version() {
         let at = |minor| Dialect::new(Some(Version::new(3, minor, 0)));
         assert!(at(4).proposes_v2_requests() && !at(4).writes_term_and_conf_state());
-        assert!(at(5).proposes_v2_requests() && at(5).writes_term_and_conf_state() && !at(5).writes_storage_version());
+        assert!(
+            at(5).proposes_v2_requests()
+                && at(5).writes_term_and_conf_state()
+                && !at(5).writes_storage_version()
+        );
         assert!(!at(6).proposes_v2_requests() && at(6).writes_storage_version());
         assert!(!Dialect::new(None).proposes_v2_requests());
     }

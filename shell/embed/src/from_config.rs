@@ -29,7 +29,8 @@ pub fn options(config: &Config) -> Result<Options, String> {
             quota: apply::Quota::from_flag(quota_flag(config)),
         },
         ping_interval_min: config.settings.duration("grpc-keepalive-min-time").as_duration(),
-        concurrent_streams_max: u32::try_from(config.settings.uint("max-concurrent-streams")).unwrap_or(u32::MAX),
+        concurrent_streams_max: u32::try_from(config.settings.uint("max-concurrent-streams"))
+            .unwrap_or(u32::MAX),
         compaction_pause: config.compaction_sleep_interval,
         net_threads: net_threads(),
         never_sync: config.unsafe_no_fsync,

@@ -2,8 +2,8 @@
 
 use crate::backend_thread::BackendQueue;
 use crate::running::Ended;
-use grpc::{Mailbox, Ticket};
 use apply::Answer;
+use grpc::{Mailbox, Ticket};
 use node::{Failure, Input, Output, Reply};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -157,7 +157,10 @@ fn announce(config: &Config, build: Build) {
         Json::strings(&texts)
     };
     tracing::info!("listen-peer-urls" = urls(&config.listen_peer_urls).value(), "configuring peer listeners");
-    tracing::info!("listen-client-urls" = urls(&config.listen_client_urls).value(), "configuring client listeners");
+    tracing::info!(
+        "listen-client-urls" = urls(&config.listen_client_urls).value(),
+        "configuring client listeners"
+    );
     tracing::info!(
         "etcd-version" = %types::ETCD_VERSION,
         "oxetcd-version" = types::OWN_VERSION,
@@ -216,7 +219,8 @@ fn watch_signals(signals: Signals, config: &Config, log: Log, grace: Duration) -
             os::signals::end_by(first)
         };
         tracing::info!(name = %name, "data-dir" = %data_dir, "closing etcd server");
-        let stopping = std::thread::Builder::new().name("stop".into()).spawn(move || running.shut_down(grace));
+        let stopping =
+            std::thread::Builder::new().name("stop".into()).spawn(move || running.shut_down(grace));
         if stopping.is_err() {
             os::signals::end_by(first)
         }

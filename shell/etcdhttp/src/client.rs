@@ -24,7 +24,8 @@ pub async fn handle(request: HttpRequest, local: Rc<Local>) -> HttpResponse {
 /// Alarms, then leader, then a read. `exclude=NOSPACE` or `CORRUPT` passes over that alarm; `serializable=true` asks
 /// this member alone.
 async fn health(query: &str, local: &Local) -> HttpResponse {
-    let has = |name: &str, value: &str| query.split('&').any(|pair| pair.split_once('=') == Some((name, value)));
+    let has =
+        |name: &str, value: &str| query.split('&').any(|pair| pair.split_once('=') == Some((name, value)));
     match check(&has, local).await {
         Ok(()) => reply(200, TEXT, "{\"health\":\"true\",\"reason\":\"\"}"),
         Err(reason) => text_error(503, &format!("{{\"health\":\"false\",\"reason\":\"{reason}\"}}")),

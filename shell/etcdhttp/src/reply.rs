@@ -29,7 +29,9 @@ pub(crate) fn not_get<B>(request: &Request<B>) -> Option<HttpResponse> {
 pub(crate) fn version(view: Option<&node::View>) -> HttpResponse {
     let cluster = view.and_then(|view| view.state.cluster.version());
     let storage = view.and_then(|view| view.state.storage_version);
-    let or = |version: Option<types::Version>, word: &str| version.map_or(word.to_owned(), |known| known.to_string());
+    let or = |version: Option<types::Version>, word: &str| {
+        version.map_or(word.to_owned(), |known| known.to_string())
+    };
     let body = format!(
         "{{\"etcdserver\":\"{}\",\"etcdcluster\":\"{}\",\"storage\":\"{}\"}}",
         types::ETCD_VERSION,

@@ -5,7 +5,10 @@ use grpc::Status;
 use proto::etcdserverpb::{Member, MemberListRequest, MemberListResponse};
 use std::rc::Rc;
 
-pub(crate) async fn member_list(request: MemberListRequest, local: Rc<Local>) -> Result<MemberListResponse, Status> {
+pub(crate) async fn member_list(
+    request: MemberListRequest,
+    local: Rc<Local>,
+) -> Result<MemberListResponse, Status> {
     let view = if request.linearizable { local.linearizable_view().await? } else { local.view()? };
     let members = view.state.cluster.members().map(|member| Member {
         id: member.id.0,

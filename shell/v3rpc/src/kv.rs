@@ -5,7 +5,9 @@ use api::{Command, check};
 use apply::{put_cost, txn_cost};
 use grpc::{Frame, Status};
 use mvcc::{Error, RangeRead};
-use proto::etcdserverpb::{CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, request_op};
+use proto::etcdserverpb::{
+    CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, request_op,
+};
 use std::rc::Rc;
 
 /// Keys that a range handles before it gives way to other requests of its thread.

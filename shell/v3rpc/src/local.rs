@@ -64,7 +64,8 @@ impl Local {
     pub async fn propose(&self, command: Command, request: &impl Message) -> Result<Answer, Status> {
         let id = self.member.next_id();
         let limits = &self.member.limits;
-        let data = api::proposal(id, Identity::default(), command, request, limits.request_bytes_max).map_err(status)?;
+        let data = api::proposal(id, Identity::default(), command, request, limits.request_bytes_max)
+            .map_err(status)?;
         let (ticket, waiting) = self.waiters.register();
         self.member.proposer.push(ToNode::Propose { thread: self.thread, ticket, id, data });
         match tokio::time::timeout(limits.request_timeout, waiting).await {

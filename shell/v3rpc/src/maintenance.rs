@@ -5,7 +5,8 @@ use api::Command;
 use grpc::{Frame, Status};
 use mvcc::{Error, HashRead};
 use proto::etcdserverpb::{
-    AlarmMember, AlarmRequest, AlarmType, DowngradeInfo, HashKvRequest, HashKvResponse, StatusRequest, StatusResponse,
+    AlarmMember, AlarmRequest, AlarmType, DowngradeInfo, HashKvRequest, HashKvResponse, StatusRequest,
+    StatusResponse,
 };
 use std::rc::Rc;
 

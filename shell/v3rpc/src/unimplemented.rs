@@ -55,7 +55,10 @@ pub(crate) fn register(services: &mut Services) {
     for (service, method) in UNARY {
         // The request is not looked at, so any message type will do that accepts every field.
         services.unary(service, method, move |(): (), _| async move {
-            Err::<(), _>(Status::new(Code::Unimplemented, format!("etcdserver: {method} is not implemented yet")))
+            Err::<(), _>(Status::new(
+                Code::Unimplemented,
+                format!("etcdserver: {method} is not implemented yet"),
+            ))
         });
     }
     for (service, method) in STREAMING {

@@ -43,7 +43,11 @@ impl Drop for Scratch {
 pub fn contents(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
     walk(directory, &mut |path, metadata| {
-        let bytes = if metadata.is_file() { std::fs::read(path).expect("a file of the test can be read") } else { Vec::new() };
+        let bytes = if metadata.is_file() {
+            std::fs::read(path).expect("a file of the test can be read")
+        } else {
+            Vec::new()
+        };
         found.insert(path.to_path_buf(), (metadata.permissions().mode(), bytes));
     });
     found
@@ -58,7 +62,8 @@ pub fn copy(from: &Path, to: &Path) {
         let target = to.join(path.strip_prefix(from).expect("a walk stays below its start"));
         if metadata.is_dir() {
             std::fs::create_dir(&target).expect("a directory of the copy can be made");
-            std::fs::set_permissions(&target, metadata.permissions()).expect("the mode of the copy can be set");
+            std::fs::set_permissions(&target, metadata.permissions())
+                .expect("the mode of the copy can be set");
         } else {
             std::fs::copy(path, &target).expect("a file can be copied");
         }
@@ -66,7 +71,8 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 fn walk(path: &Path, visit: &mut impl FnMut(&Path, &std::fs::Metadata)) {
-    let metadata = std::fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let metadata =
+        std::fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     visit(path, &metadata);
     if metadata.is_dir() {
         for entry in std::fs::read_dir(path).expect("a directory of the test can be listed") {

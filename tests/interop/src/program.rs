@@ -69,7 +69,10 @@ pub fn skip(reason: &str) {
 
 /// The directory of the workspace.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate is two levels below the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("this crate is two levels below the workspace")
 }
 
 fn path_of(name: &str) -> PathBuf {
@@ -133,7 +136,8 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Outcome {
         }
     });
     let start = Instant::now();
-    let Output { stdout, stderr, status } = child.wait_with_output().expect("the output of a child can be read");
+    let Output { stdout, stderr, status } =
+        child.wait_with_output().expect("the output of a child can be read");
     drop(ended);
     guard.join().expect("the guard does not panic");
     assert!(start.elapsed() < RUN_LIMIT, "{shown} did not end within {RUN_LIMIT:?}");

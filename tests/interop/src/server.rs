@@ -101,7 +101,11 @@ impl Server {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 return status;
             }
-            assert!(start.elapsed() < LIMIT, "the server did not end within {LIMIT:?}; {}", self.last_lines());
+            assert!(
+                start.elapsed() < LIMIT,
+                "the server did not end within {LIMIT:?}; {}",
+                self.last_lines()
+            );
             std::thread::sleep(POLL);
         }
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use stdx::prng::Prng;
 use vfs::mem::MemDisk;
-use vfs::{Disk, Job, drive};
+use vfs::{Disk, Job, OpenMode, drive};
 
 /// Buckets with their pairs.
 pub type Model = BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>>;
@@ -30,6 +30,14 @@ pub fn open_visited(disk: &MemDisk, page_size: u32) -> Result<(Db, Model)> {
         Ok((db, visited.into_inner().unwrap()))
     });
     drive(disk, job)
+}
+
+/// A disk that holds `bytes` as the file.
+pub fn disk_with(bytes: &[u8]) -> MemDisk {
+    let disk = MemDisk::new();
+    let file = disk.open(Path::new(PATH), OpenMode::Create { mode: 0o600 }).unwrap();
+    file.write_at(0, bytes).unwrap();
+    disk
 }
 
 pub fn open(disk: &MemDisk) -> Db {

@@ -13,7 +13,10 @@ fn transcript(programs: &Programs, server: &Path, question: &str) -> Vec<(String
     let output = programs.probe(&[question, "--endpoint", &place.endpoint(), "--peer", &place.peer()]);
     server.stop();
     let sections = output.split("== ").skip(1);
-    sections.filter_map(|section| section.split_once('\n')).map(|(h, a)| (h.to_owned(), a.to_owned())).collect()
+    sections
+        .filter_map(|section| section.split_once('\n'))
+        .map(|(h, a)| (h.to_owned(), a.to_owned()))
+        .collect()
 }
 
 fn compare(question: &str) {

@@ -49,7 +49,8 @@ fn load_and_kill(
 ) -> u64 {
     let mut command = Command::new(programs.path("probe"));
     command.args(["load", "--endpoint", &place.endpoint(), "--round", &round.to_string()]);
-    let mut loader = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the probe can be started");
+    let mut loader =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the probe can be started");
     let mut output = BufReader::new(loader.stdout.take().expect("standard output is piped"));
     let mut line = String::new();
     output.read_line(&mut line).expect("the output of the probe can be read");

@@ -52,7 +52,8 @@ fn a_server_without_arguments_has_etcds_ids_directories_and_log() {
         assert!(log.contains(id), "no {id} in\n{log}");
     }
     for line in log.lines() {
-        let fields: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let fields: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         for name in ["level", "ts", "caller", "msg"] {
             assert!(fields[name].as_str().is_some_and(|text| !text.is_empty()), "no {name} in {line}");
         }
@@ -75,7 +76,8 @@ fn tour(etcdctl: &str) {
     check(&["get", "foo"], "", "foo\nHello, World\n");
     let (cluster, member) = (0xcdf8_1819_4e3a_8c32_u64, 0x8e9e_05c5_2164_694d_u64);
     let header = format!(r#"{{"cluster_id":{cluster},"member_id":{member},"revision":2,"raft_term":2}}"#);
-    let pair = r#"{"key":"Zm9v","create_revision":2,"mod_revision":2,"version":1,"value":"SGVsbG8sIFdvcmxk"}"#;
+    let pair =
+        r#"{"key":"Zm9v","create_revision":2,"mod_revision":2,"version":1,"value":"SGVsbG8sIFdvcmxk"}"#;
     let json = format!("{{\"header\":{header},\"kvs\":[{pair}],\"count\":1}}\n");
     check(&["--write-out=json", "get", "foo"], "", &json);
     for number in 1..=3 {
@@ -88,7 +90,8 @@ fn tour(etcdctl: &str) {
     check(&["del", "k", "--prefix"], "", "3\n");
     check(&["put", "user1", "bad"], "", "OK\n");
     let typed = "value(\"user1\") = \"bad\"\n\ndel user1\n\nput user1 good\n\n";
-    let answered = "compares:\nsuccess requests (get, put, del):\nfailure requests (get, put, del):\nSUCCESS\n\n1\n";
+    let answered =
+        "compares:\nsuccess requests (get, put, del):\nfailure requests (get, put, del):\nSUCCESS\n\n1\n";
     check(&["txn", "--interactive"], typed, answered);
     check(&["get", "user1"], "", "");
     server.stop();

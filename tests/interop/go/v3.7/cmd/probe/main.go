@@ -8,6 +8,7 @@
 //	probe fill --endpoint E       a workload that a seed decides
 //	probe calls --endpoint E      the answer to each of a list of calls, wrong ones included
 //	probe http --endpoint E --peer P   the answers to plain HTTP requests
+//	probe restock --endpoint E    every key with its value; then the same few keys in place of them
 //
 // It ends with status 0 if it got its answer, whatever that is, and with 1 otherwise.
 package main
@@ -39,7 +40,7 @@ type arguments struct {
 
 func main() {
 	if len(os.Args) < 2 {
-		fail(fmt.Errorf("usage: probe load|dump|hashes|fill|calls|http [flags]"))
+		fail(fmt.Errorf("usage: probe load|dump|hashes|fill|calls|http|restock [flags]"))
 	}
 	var args arguments
 	flags := flag.NewFlagSet("probe", flag.ExitOnError)
@@ -53,6 +54,7 @@ func main() {
 	_ = flags.Parse(os.Args[2:])
 	subcommands := map[string]func(arguments) error{
 		"load": load, "dump": dump, "hashes": hashes, "fill": fill, "calls": calls, "http": plainHTTP,
+		"restock": restock,
 	}
 	run, ok := subcommands[os.Args[1]]
 	if !ok {
