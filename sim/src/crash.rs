@@ -11,12 +11,16 @@
 //!
 //! [`enumerate_faults`] lets each operation fail instead, once, and goes on as long as the workload does.
 
+mod faults;
+
+pub use faults::{FaultPlan, FaultPoint, enumerate_faults};
+
 use crate::history::{History, Request};
 use std::fmt::{self, Debug, Display};
+use std::panic::AssertUnwindSafe;
 use stdx::fnv;
 use stdx::prng::Prng;
-use vfs::ErrorKind;
-use vfs::mem::{Damage, MemDisk, Op, OpKind};
+use vfs::mem::{Damage, MemDisk, Op};
 
 /// Work on a disk, and what must be left of it after a crash.
 ///
@@ -34,8 +38,8 @@ pub trait Workload {
     /// stops without a word: what it holds is dropped.
     ///
     /// # Errors
-    /// Why the work stopped early. Without faults that is a finding; with them it is what should happen.
-    fn run(&self, disk: &MemDisk, history: &mut History<Self::Request>) -> Result<(), String>;
+    /// Why the work stopped early. Without faults that is a finding; with them [`Stop::Halted`] is what should happen.
+    fn run(&self, disk: &MemDisk, history: &mut History<Self::Request>) -> Result<(), Stop>;
 
     /// Starts on a disk as it was found, and stops without a word.
     ///
@@ -48,6 +52,23 @@ pub trait Workload {
     /// # Errors
     /// What is missing or should not be there.
     fn check(&self, requests: &[Request<'_, Self::Request>], state: &Self::State) -> Result<(), String>;
+}
+
+/// Why work on a disk ended early.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The program gave up; its last words, one line.
+    #[error("halted: {0}")]
+    Halted(String),
+    /// It did something that it must never do, whatever the disk does.
+    #[error("wrong: {0}")]
+    Wrong(String),
+}
+
+impl From<String> for Stop {
+    fn from(reason: String) -> Self {
+        Self::Halted(reason)
+    }
 }
 
 /// What becomes of the disk at a crash.
@@ -180,8 +201,8 @@ impl Report {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
     /// The workload failed on a disk without faults.
-    #[error("the workload failed without a fault: {0}")]
-    Run(String),
+    #[error("without a fault: {0}")]
+    Run(Stop),
     /// After a crash something was not as it must be.
     #[error("crash after operation {op} ({point}): {what}", op = describe(.op.as_ref(), .point.op))]
     Crash {
@@ -193,15 +214,26 @@ pub enum Finding {
         what: String,
     },
     /// After a failed operation something was not as it must be.
-    #[error("failure {kind:?} of operation {op}: {what}", op = describe(Some(op), op.number))]
+    #[error("failure of operation {op} ({point}): {what}", op = describe(Some(op), op.number))]
     Fault {
+        /// Where.
+        point: FaultPoint,
         /// The operation that failed.
         op: Op,
-        /// With what.
-        kind: ErrorKind,
         /// What was wrong.
         what: String,
     },
+}
+
+impl Finding {
+    /// The arguments that, with the seed, do it again.
+    pub fn arguments(&self) -> String {
+        match self {
+            Self::Run(_) => "--crash-points".to_owned(),
+            Self::Crash { point, .. } => format!("--crash-points {point}"),
+            Self::Fault { point, .. } => format!("--faults {point}"),
+        }
+    }
 }
 
 fn describe(op: Option<&Op>, number: u64) -> String {
@@ -220,7 +252,7 @@ pub fn enumerate<W: Workload>(workload: &W, plan: &Plan) -> Result<Report, Findi
     disk.record_trace();
     disk.record_images();
     let mut history = History::default();
-    workload.run(&disk, &mut history).map_err(Finding::Run)?;
+    guarded(|| workload.run(&disk, &mut history)).map_err(Finding::Run)?;
     let trace = disk.trace();
     let images = disk.take_images();
     let mut report = Report { ops: trace.len() as u64, requests: history.len() as u64, ..Report::default() };
@@ -230,7 +262,7 @@ pub fn enumerate<W: Workload>(workload: &W, plan: &Plan) -> Result<Report, Findi
         let requests = history.at(next);
         for point in plan.points(image.op) {
             let mut trial = Trial { workload, requests: &requests, report: &mut report };
-            trial.crash(&image.disk, point, plan).map_err(|what| {
+            guarded(|| trial.crash(&image.disk, point, plan)).map_err(|what| {
                 let op = trace.iter().find(|op| op.number == image.op).cloned();
                 Finding::Crash { point, op, what }
             })?;
@@ -239,41 +271,28 @@ pub fn enumerate<W: Workload>(workload: &W, plan: &Plan) -> Result<Report, Findi
     Ok(report)
 }
 
-/// Lets each operation of `workload` fail, with each of `kinds`, and recovers from what a kill or the loss of
-/// everything unsynced leaves.
-///
-/// # Errors
-/// The first [`Finding`].
-pub fn enumerate_faults<W: Workload>(workload: &W, kinds: &[ErrorKind]) -> Result<Report, Finding> {
-    let disk = workload.prepare();
-    disk.record_trace();
-    let mut history = History::default();
-    workload.run(&disk, &mut history).map_err(Finding::Run)?;
-    let mut report =
-        Report { ops: disk.trace().len() as u64, requests: history.len() as u64, ..Report::default() };
-    for op in disk.trace() {
-        for kind in kinds {
-            let disk = workload.prepare();
-            disk.fail_at(op.number, *kind);
-            let mut history = History::default();
-            // Stopping is right, and so is going on if nothing needed the operation; the check tells.
-            let outcome = workload.run(&disk, &mut history);
-            let requests = history.at(disk.op_count());
-            for crash in BOTH {
-                // What a failed sync left in the cache can vanish later, whatever a recovery syncs: no program can do
-                // better than stop, so a power loss behind it is not held against the recovery.
-                let in_doubt = matches!(op.kind, OpKind::SyncData | OpKind::SyncDir) && crash == Crash::Kill;
-                let again = if in_doubt { &BOTH[..1] } else { &BOTH };
-                let mut trial = Trial { workload, requests: &requests, report: &mut report };
-                let found = crash.strike(&disk, &mut Prng::new(0));
-                trial.recover(&found, again).map_err(|what| {
-                    let what = format!("the run ended with {outcome:?}; after {crash}: {what}");
-                    Finding::Fault { op: op.clone(), kind: *kind, what }
-                })?;
-            }
-        }
+/// Calls `work` and turns a panic into its error: the program under test asserts a lot.
+pub(crate) fn guarded<T, E: From<Panicked>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let words = payload.downcast_ref::<&str>().map(|words| (*words).to_owned());
+        let words = words.or_else(|| payload.downcast_ref::<String>().cloned());
+        Err(Panicked(words.unwrap_or_default()).into())
+    })
+}
+
+/// A panic, with its message.
+pub(crate) struct Panicked(String);
+
+impl From<Panicked> for String {
+    fn from(panicked: Panicked) -> Self {
+        format!("panic: {}", panicked.0)
     }
-    Ok(report)
+}
+
+impl From<Panicked> for Stop {
+    fn from(panicked: Panicked) -> Self {
+        Self::Wrong(panicked.into())
+    }
 }
 
 /// Recoveries after one crash.

@@ -28,7 +28,19 @@ impl<R> Default for History<R> {
 impl<R> History<R> {
     /// Notes that a client sends `request`. Call it before the request can touch the disk.
     pub fn begin(&mut self, disk: &MemDisk, request: R) -> RequestNumber {
-        self.records.push(Record { request, begun_at: disk.op_count(), acknowledged_at: None });
+        self.begin_at(disk.op_count(), request)
+    }
+
+    /// Notes a request that can have touched the disk in any operation behind number `op`.
+    ///
+    /// # Panics
+    /// If an earlier one was noted with a later operation.
+    pub fn begin_at(&mut self, op: u64, request: R) -> RequestNumber {
+        assert!(
+            self.records.last().is_none_or(|last| last.begun_at <= op),
+            "requests are noted in their order"
+        );
+        self.records.push(Record { request, begun_at: op, acknowledged_at: None });
         RequestNumber(self.records.len() - 1)
     }
 

@@ -25,7 +25,8 @@ pub struct Delay {
 }
 
 impl Delay {
-    fn draw(self, rng: &mut Prng) -> u64 {
+    /// A delay between them.
+    pub fn draw(self, rng: &mut Prng) -> u64 {
         self.min_ns + rng.below(self.max_ns - self.min_ns + 1)
     }
 }
@@ -94,6 +95,15 @@ pub enum Seen {
     ReadsReady(Vec<RequestId>),
     /// Clients may come.
     Ready,
+    /// The member has put entries of its own into the log, without being asked by a client.
+    OwnEntries {
+        /// The first of them.
+        first: LogIndex,
+        /// The last of them.
+        last: LogIndex,
+        /// The last disk operation in front of them.
+        op: u64,
+    },
 }
 
 /// How a member ended.
@@ -170,6 +180,17 @@ impl Machine {
         self.now
     }
 
+    /// When the next thing is due, in virtual time; `None` if nothing will ever be.
+    pub fn next_due(&self) -> Option<u64> {
+        let ((at, _), _) = self.due.first_key_value()?;
+        self.end.is_none().then_some(*at)
+    }
+
+    /// Lets time pass until `at`, which nothing must be due before.
+    pub fn pass_to(&mut self, at: u64) {
+        self.now = self.now.max(at);
+    }
+
     /// How it ended, if it has.
     pub fn end(&self) -> Option<&End> {
         self.end.as_ref()
@@ -211,7 +232,13 @@ impl Machine {
     pub fn poll(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
         while self.end.is_none() {
-            let Some(output) = self.member.poll_output(self.now) else { break };
+            let (before, op) = (self.last_index(), self.disk.op_count());
+            let output = self.member.poll_output(self.now);
+            let last = self.last_index();
+            if last > before {
+                seen.push(Seen::OwnEntries { first: before.next(), last, op });
+            }
+            let Some(output) = output else { break };
             seen.extend(self.take(output));
         }
         seen
@@ -242,6 +269,26 @@ impl Machine {
             Due::Wake => self.member.handle(Input::Wake),
         }
         Some(self.poll())
+    }
+
+    /// Lets the member finish everything that it does by itself; returns its newest view, which is `view` if it shows
+    /// no other.
+    ///
+    /// # Errors
+    /// In words, if it halts.
+    pub fn settle(&mut self, view: Box<View>) -> Result<Box<View>, String> {
+        let mut newest = view;
+        while let Some(seen) = self.step() {
+            for seen in seen {
+                if let Seen::View(view) = seen {
+                    newest = view;
+                }
+            }
+        }
+        match &self.end {
+            None => Ok(newest),
+            Some(end) => Err(format!("the member has ended: {end:?}")),
+        }
     }
 
     fn take(&mut self, output: Output) -> Option<Seen> {
@@ -328,7 +375,9 @@ impl Machine {
     }
 
     fn hear(&mut self, event: Event) {
-        if self.driving.planted == Some(Planted::IndexApartFromData) && matches!(event, Event::Committed { .. }) {
+        if self.driving.planted == Some(Planted::IndexApartFromData)
+            && matches!(event, Event::Committed { .. })
+        {
             // The member asked for one commit where two were made: the first one's news are kept from it.
             self.commits_heard += 1;
             if self.commits_heard % 2 == 1 {

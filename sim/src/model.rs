@@ -14,6 +14,7 @@ use proto::etcdserverpb::{
 };
 use proto::mvccpb::KeyValue;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use types::Revision;
 
 /// What a request comes to: the revision of the answer's header with the answer, or a refusal.
@@ -79,9 +80,20 @@ impl Model {
         self.has_no_space_alarm
     }
 
-    /// The member has told that its space is used up.
-    pub fn raise_no_space(&mut self) {
-        self.has_no_space_alarm = true;
+    /// Sets or takes back the alarm for want of space, which a member raises by itself.
+    pub fn set_no_space_alarm(&mut self, is_active: bool) {
+        self.has_no_space_alarm = is_active;
+    }
+
+    /// The first living key from `key` on.
+    pub fn first_key_from(&self, key: &[u8]) -> Option<Bytes> {
+        let mut places = self.keys.range::<[u8], _>((Bound::Included(key), Bound::Unbounded));
+        places.find_map(|(key, places)| self.newest(places, self.revision).map(|_| key.clone()))
+    }
+
+    /// The pair of a living key.
+    pub fn newest_pair(&self, key: &[u8]) -> Option<KeyValue> {
+        self.find(key, self.revision).map(|record| record.pair.clone())
     }
 
     /// Applies a request and says what it comes to.
@@ -114,7 +126,9 @@ impl Model {
                 self.compact_revision = compaction.revision;
                 Response::Compact
             }
-            Request::Disarm(_) => Response::Disarm { was_active: std::mem::take(&mut self.has_no_space_alarm) },
+            Request::Disarm(_) => {
+                Response::Disarm { was_active: std::mem::take(&mut self.has_no_space_alarm) }
+            }
         };
         Ok((self.revision, response))
     }
@@ -169,8 +183,9 @@ impl Model {
     /// Everything that is left in the `key` bucket when the last compaction has done its work.
     pub fn left_in_file(&self) -> Vec<(Bytes, Bytes)> {
         let kept = self.kept_by_compaction(self.compact_revision);
-        let is_left =
-            |record: &&Record| record.revision.main > self.compact_revision || kept.contains(&record.revision);
+        let is_left = |record: &&Record| {
+            record.revision.main > self.compact_revision || kept.contains(&record.revision)
+        };
         self.records.iter().filter(is_left).map(Record::encode).collect()
     }
 
@@ -178,7 +193,8 @@ impl Model {
     /// tombstones of exactly that revision.
     fn kept_by_compaction(&self, at: i64) -> BTreeSet<Revision> {
         let alive = self.alive_at(at);
-        let tombstones = self.records.iter().filter(|record| record.is_tombstone && record.revision.main == at);
+        let tombstones =
+            self.records.iter().filter(|record| record.is_tombstone && record.revision.main == at);
         alive.chain(tombstones).map(|record| record.revision).collect()
     }
 
@@ -240,7 +256,11 @@ impl Model {
             self.push(Record { revision, is_tombstone: true, pair });
         }
         let deleted = gone.len() as i64;
-        DeleteRangeResponse { header: None, deleted, prev_kvs: if delete.prev_kv { gone } else { Vec::new() } }
+        DeleteRangeResponse {
+            header: None,
+            deleted,
+            prev_kvs: if delete.prev_kv { gone } else { Vec::new() },
+        }
     }
 
     fn push(&mut self, record: Record) {

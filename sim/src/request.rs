@@ -73,7 +73,9 @@ impl Request {
             Self::Txn(_) => Response::Txn(read::<TxnResponse>(body)?),
             Self::Compact(_) if body.is_empty() => Response::Compact,
             Self::Compact(_) => return Err("the answer to a compaction has a body".into()),
-            Self::Disarm(_) => Response::Disarm { was_active: !read::<AlarmResponse>(body)?.alarms.is_empty() },
+            Self::Disarm(_) => {
+                Response::Disarm { was_active: !read::<AlarmResponse>(body)?.alarms.is_empty() }
+            }
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use std::path::Path;
 use std::sync::Arc;
+use vfs::mem::OpKind;
 use vfs::{Disk, File, OpenMode};
 
 /// What is wrong with the log.
@@ -80,7 +81,7 @@ impl Workload for SmallLog {
         disk
     }
 
-    fn run(&self, disk: &MemDisk, history: &mut History<u64>) -> Result<(), String> {
+    fn run(&self, disk: &MemDisk, history: &mut History<u64>) -> Result<(), Stop> {
         let number = history.begin(disk, 1);
         let mut file = self.replace(disk, 1)?;
         history.acknowledge(disk, number);
@@ -156,7 +157,7 @@ fn a_sound_log_survives_every_crash_and_every_failure() {
     assert_eq!(report.requests, 14);
     assert!(report.crashes > 30 * 7, "{report:?}");
     assert_eq!(report.recoveries, report.crashes * 3);
-    let report = enumerate_faults(&log(Bug::None), &[ErrorKind::Other, ErrorKind::NoSpace]).unwrap();
+    let report = enumerate_faults(&log(Bug::None), &FaultPlan::ALL).unwrap();
     assert!(report.recoveries > report.ops * 2 * 2 * 2, "{report:?}");
 }
 
@@ -187,8 +188,10 @@ fn every_planted_bug_is_found_and_the_finding_replays() {
 
 #[test]
 fn a_failed_sync_that_is_ignored_is_found() {
-    let finding =
-        enumerate_faults(&log(Bug::IgnoresFailedSync), &[ErrorKind::Other]).expect_err("it is found");
-    assert!(matches!(&finding, Finding::Fault { op, .. } if op.kind == OpKind::SyncData), "{finding}");
+    let finding = enumerate_faults(&log(Bug::IgnoresFailedSync), &FaultPlan::ALL).expect_err("it is found");
+    let Finding::Fault { point, op, .. } = &finding else { panic!("{finding}") };
+    assert_eq!(op.kind, OpKind::SyncData, "{finding}");
+    let replay = FaultPlan { only: Some(*point), ..FaultPlan::ALL };
+    assert_eq!(enumerate_faults(&log(Bug::IgnoresFailedSync), &replay), Err(finding.clone()));
     assert!(enumerate(&log(Bug::IgnoresFailedSync), &plan()).is_ok(), "without faults it is sound");
 }
