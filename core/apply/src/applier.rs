@@ -42,8 +42,10 @@ pub struct Restored {
     pub cluster: Cluster,
     /// The storage version, if the backend has one.
     pub storage_version: Option<Version>,
-    /// Consistent index and term of the backend.
+    /// Consistent index of the backend, and the term of that entry in the log: older releases store none.
     pub applied: (LogIndex, Term),
+    /// The last request of the second API in the log, applied or not.
+    pub last_v2: Option<LogIndex>,
     /// The committed state of the file.
     pub file: FileState,
 }
@@ -59,12 +61,8 @@ pub enum Effect {
         /// The request that waits for the deletes, if one does.
         waits: Option<RequestId>,
     },
-    /// Entries up to here must leave the log soon: an older or newer release could not read them.
-    Snapshot,
     /// The quota was exceeded: propose a NOSPACE alarm for this member.
     RaiseNoSpace,
-    /// The cluster version is now this.
-    ClusterVersion(Version),
 }
 
 /// What readers see: one immutable whole (contract C5).
@@ -105,15 +103,16 @@ pub struct Applier {
     published_cluster: Option<Arc<Cluster>>,
     published_alarms: Option<Arc<BTreeSet<Alarm>>>,
     pub(crate) cluster_changed: bool,
+    last_v2: Option<LogIndex>,
 }
 
 impl Applier {
     /// Takes up the restored state.
     pub fn new(options: Options, restored: Restored) -> Self {
-        let Restored { store, leases, alarms, cluster, storage_version, applied, file } = restored;
+        let Restored { store, leases, alarms, cluster, storage_version, applied, last_v2, file } = restored;
         let buffer = Buffer::default();
         let data = Arc::new(Data::new(file.clone(), vec![buffer.segment().clone()]));
-        Self {
+        let mut applier = Self {
             options,
             store,
             buffer,
@@ -133,7 +132,10 @@ impl Applier {
             published_cluster: None,
             published_alarms: None,
             cluster_changed: false,
-        }
+            last_v2,
+        };
+        applier.align_storage_version();
+        applier
     }
 
     /// Applies a committed entry, whose index follows the last one's; returns the reply for whoever asked.
@@ -152,6 +154,7 @@ impl Applier {
             Payload::Request(request) => self.request(index, *request)?,
             Payload::V2(request) => {
                 self.v2_request(index, &request)?;
+                self.last_v2 = Some(index);
                 None
             }
             Payload::ConfChange(change) => self.conf_change(index, &change)?,
@@ -266,6 +269,13 @@ impl Applier {
     /// The forms that the cluster understands.
     pub fn dialect(&self) -> Dialect {
         Dialect::new(self.cluster.version())
+    }
+
+    /// The entry that a snapshot must put behind it because releases of this cluster version do not read it: the last
+    /// request of the second API, from level 3.6 on (etcd 3.7 panics on them; docs/formats, WAL 10).
+    pub fn last_unreadable(&self) -> Option<LogIndex> {
+        let is_decided = self.cluster.version().is_some();
+        self.last_v2.filter(|_| is_decided && !self.dialect().proposes_v2_requests())
     }
 
     /// What the entries since the last call want done.

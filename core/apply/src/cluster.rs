@@ -1,7 +1,8 @@
 //! Members, cluster version, downgrade: configuration changes and the requests that the cluster makes to itself.
 
 use crate::answer::{Answer, Refusal, Reply};
-use crate::applier::{Applier, Effect};
+use crate::applier::Applier;
+use crate::inspect::changes_nothing;
 use crate::kv::Outcome;
 use crate::{Error, Result};
 use backend::{Bucket, META_STORAGE_VERSION};
@@ -16,7 +17,7 @@ impl Applier {
     pub(crate) fn cluster_request(&mut self, index: LogIndex, request: InternalRaftRequest) -> Outcome {
         if let Some(set) = request.cluster_version_set {
             let version = set.ver.parse().map_err(|error| unknown(index, error))?;
-            self.set_cluster_version(version);
+            self.set_cluster_version(index, version)?;
         } else if let Some(set) = request.cluster_member_attr_set {
             let attributes = set.member_attributes.unwrap_or_default();
             self.set_attributes(index, MemberId(set.member_id), attributes.name, attributes.client_urls)?;
@@ -28,7 +29,7 @@ impl Applier {
             };
             let write = self.cluster.set_downgrade(Downgrade { target });
             self.write(write);
-        } else if !reads_only(&request) {
+        } else if !changes_nothing(&request) {
             return Err(unknown(index, "it is of a kind that this release does not know"));
         }
         Ok(Ok(self.answer(Vec::new())))
@@ -40,10 +41,7 @@ impl Applier {
             V2Request::MemberAttributes { id, name, client_urls } => {
                 self.set_attributes(index, id, name, client_urls)
             }
-            V2Request::ClusterVersion(version) => {
-                self.set_cluster_version(version);
-                Ok(())
-            }
+            V2Request::ClusterVersion(version) => self.set_cluster_version(index, version),
         }
     }
 
@@ -80,24 +78,29 @@ impl Applier {
     }
 
     /// Storage version and entry forms follow the cluster version at once, in the same entry (contract C10).
-    fn set_cluster_version(&mut self, version: Version) {
-        let before = self.dialect();
-        let had_version = self.cluster.version().is_some();
+    fn set_cluster_version(&mut self, index: LogIndex, version: Version) -> Result<()> {
+        if version.level() > types::ETCD_VERSION.level() {
+            // Nobody knows what such a cluster may say next; etcd ends here as well.
+            return Err(unknown(index, format!("it raises the cluster version to {version}")));
+        }
         let write = self.cluster.set_version(version);
         self.write(write);
         let after = Dialect::new(Some(version));
-        if after.writes_storage_version() && self.storage_version != Some(version) {
-            self.storage_version = Some(version);
-            self.buffer.put(Bucket::Meta, META_STORAGE_VERSION, version.to_string());
-        }
+        self.align_storage_version();
         if after.writes_term_and_conf_state() && self.conf_state.is_none() {
             self.conf_state = Some(membership::conf_state_to_json(&self.cluster.conf_state()).into());
         }
-        if had_version && before.proposes_v2_requests() && !after.proposes_v2_requests() {
-            // The log still holds requests of the second API, which etcd 3.7 does not read: a snapshot puts them behind.
-            self.effects.push(Effect::Snapshot);
+        Ok(())
+    }
+
+    /// Brings the storage version to the cluster version, where that has one. Also due at a start: the process that
+    /// raised the cluster version may have ended before the storage version followed.
+    pub(crate) fn align_storage_version(&mut self) {
+        let Some(version) = self.cluster.version() else { return };
+        if Dialect::new(Some(version)).writes_storage_version() && self.storage_version != Some(version) {
+            self.storage_version = Some(version);
+            self.buffer.put(Bucket::Meta, META_STORAGE_VERSION, version.to_string());
         }
-        self.effects.push(Effect::ClusterVersion(version));
     }
 
     fn write(&mut self, write: Write) {
@@ -107,17 +110,6 @@ impl Applier {
             None => self.buffer.delete(write.bucket, write.key),
         }
     }
-}
-
-/// Requests that change nothing and are answered, if at all, by the member that proposed them.
-fn reads_only(request: &InternalRaftRequest) -> bool {
-    request.range.is_some()
-        || request.auth_status.is_some()
-        || request.authenticate.is_some()
-        || request.auth_user_get.is_some()
-        || request.auth_user_list.is_some()
-        || request.auth_role_get.is_some()
-        || request.auth_role_list.is_some()
 }
 
 fn unknown(index: LogIndex, reason: impl ToString) -> Error {

@@ -14,16 +14,20 @@ mod applier;
 mod cluster;
 mod compact;
 mod entry;
+mod inspect;
 mod kv;
 mod lease;
+mod nested;
 mod quota;
 mod txn;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use answer::{Answer, Refusal, Reply};
 pub use applier::{Applier, Effect, Options, Restored, View};
-pub use entry::{Payload, decode_payload, unsupported};
+pub use entry::{Payload, decode_payload};
+pub use inspect::Inspection;
 pub use lease::Leases;
+pub use nested::{NestedError, TXN_LEVELS_MAX, merge_txn_field};
 pub use quota::{Quota, put_cost, txn_cost};
 pub use txn::read_txn;
 

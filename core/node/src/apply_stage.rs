@@ -25,6 +25,7 @@ pub struct ApplyStage {
     applier: Applier,
     settings: Settings,
     waiting: VecDeque<Entry>,
+    waiting_bytes: usize,
     tasks: Vec<Task>,
     commits_under_way: usize,
     /// Time at which the oldest change in the buffer was made, in nanoseconds; `None` while it is empty.
@@ -33,7 +34,6 @@ pub struct ApplyStage {
     physical_waits: Vec<(i64, RequestId)>,
     snapshot: Option<PendingSnapshot>,
     last_snapshot: LogIndex,
-    snapshot_wanted: bool,
     wants_no_space_alarm: bool,
 }
 
@@ -44,6 +44,7 @@ impl ApplyStage {
             applier,
             settings,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             tasks: Vec::new(),
             commits_under_way: 0,
             dirty_since: None,
@@ -51,13 +52,13 @@ impl ApplyStage {
             physical_waits: Vec::new(),
             snapshot: None,
             last_snapshot,
-            snapshot_wanted: false,
             wants_no_space_alarm: false,
         }
     }
 
     /// Takes committed entries.
     pub fn take(&mut self, entries: Vec<Entry>) {
+        self.waiting_bytes += entries.iter().map(payload_bytes).sum::<usize>();
         self.waiting.extend(entries);
     }
 
@@ -69,6 +70,7 @@ impl ApplyStage {
         let mut replies = Vec::with_capacity(self.waiting.len());
         while !self.is_held_up() {
             let Some(entry) = self.waiting.pop_front() else { break };
+            self.waiting_bytes -= payload_bytes(&entry);
             if let Some(reply) = self.applier.apply(&entry)? {
                 replies.push(Reply { id: reply.id, result: reply.result.map_err(Failure::Refused) });
             }
@@ -85,6 +87,11 @@ impl ApplyStage {
     /// Whether apply takes no entries until a commit is done (contract C7).
     pub fn is_held_up(&self) -> bool {
         self.applier.buffered_bytes() >= self.settings.limits.bytes_hard as u64
+    }
+
+    /// Bytes of the entries that wait to be applied.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
     }
 
     /// Does what time asks for: cuts the buffer when its oldest change is old enough.
@@ -192,9 +199,7 @@ impl ApplyStage {
                     self.start_compaction(revision);
                     self.physical_waits.extend(waits.map(|id| (revision, id)));
                 }
-                Effect::Snapshot => self.snapshot_wanted = true,
                 Effect::RaiseNoSpace => self.wants_no_space_alarm = true,
-                Effect::ClusterVersion(_) => {}
             }
         }
     }
@@ -220,11 +225,11 @@ impl ApplyStage {
 
     fn snapshot_if_due(&mut self) {
         let (index, term) = self.applier.applied();
-        let is_due = index.0 - self.last_snapshot.0 > self.settings.snapshot_count;
-        if self.snapshot.is_some() || !(is_due || self.snapshot_wanted) || index == self.last_snapshot {
+        let is_due = index.0 - self.last_snapshot.0 > self.settings.snapshot_count
+            || self.applier.last_unreadable().is_some_and(|unreadable| unreadable > self.last_snapshot);
+        if self.snapshot.is_some() || !is_due {
             return;
         }
-        self.snapshot_wanted = false;
         self.cut();
         self.snapshot = Some(PendingSnapshot { index, snapshot: self.make_snapshot(index, term) });
     }
@@ -237,6 +242,10 @@ impl ApplyStage {
             metadata: SnapshotMetadata { conf_state, index: index.0, term: term.0 },
         }
     }
+}
+
+fn payload_bytes(entry: &Entry) -> usize {
+    entry.data.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 /// Keys of the index looked at between two batches of entries.

@@ -7,7 +7,7 @@ use crate::apply_stage::ApplyStage;
 use crate::log::{LogStage, Retention};
 use crate::member::{Member, Settings};
 use crate::restore::Scan;
-use apply::{Applier, Options as ApplyOptions, Quota};
+use apply::{Applier, Inspection, Options as ApplyOptions, Payload, Quota};
 use backend::{Bucket, Writer};
 use bytes::Bytes;
 use membership::Cluster;
@@ -155,13 +155,42 @@ impl Paths {
     }
 }
 
-/// The log as read, before or after it was opened for writing.
+/// The log as read before it was opened for writing.
 struct LogContent {
     metadata: walpb::Metadata,
+    /// What the log is opened at; all zero without a snapshot.
     snapshot: walpb::Snapshot,
     hard_state: HardState,
+    /// Consecutive from the one behind the snapshot on.
     entries: Vec<Entry>,
+    /// The last request of the second API among them.
+    last_v2: Option<LogIndex>,
     repaired: Option<String>,
+}
+
+impl LogContent {
+    fn own(&self) -> MemberId {
+        MemberId(self.metadata.node_id)
+    }
+
+    /// The term of entry `index`, if it is known.
+    fn term(&self, index: LogIndex) -> Option<Term> {
+        if index.0 == self.snapshot.index {
+            return Some(Term(self.snapshot.term));
+        }
+        let position = index.0.checked_sub(self.snapshot.index + 1)?;
+        self.entries.get(usize::try_from(position).ok()?).map(|entry| Term(entry.term))
+    }
+}
+
+/// Everything that a start has opened.
+struct Opened {
+    db: bolt::Db,
+    scan: Scan,
+    cluster: Cluster,
+    log: LogContent,
+    raft: raft::Raft,
+    wal: Wal,
 }
 
 /// Starts a member on `disk`.
@@ -171,12 +200,15 @@ struct LogContent {
 pub async fn boot(cx: &Cx, disk: Arc<dyn Disk>, config: BootConfig) -> Result<Booted, BootError> {
     let paths = Paths::new(&config);
     if wal::exists(&*disk, &paths.wal)? {
-        restart(cx, disk, &config, &paths).await
+        check_backend_file(&*disk, &paths)?;
+        let (db, scan) = open_backend(cx, &disk, &paths).await?;
+        restart(cx, disk, &config, &paths, db, scan).await
     } else {
         create(cx, disk, &config, &paths).await
     }
 }
 
+/// The lock of the backend file is held from the first look on: two programs cannot both make a member here.
 async fn create(
     cx: &Cx,
     disk: Arc<dyn Disk>,
@@ -184,31 +216,67 @@ async fn create(
     paths: &Paths,
 ) -> Result<Booted, BootError> {
     let identity = Identity::of_new_member(config)?;
-    if disk.exists(&paths.db)? {
-        // A crash between backend and log leaves an empty file behind; anything else has lost its log.
-        let (_, scan) = open_backend(cx, &disk, paths).await?;
-        if scan.consistent().0 > LogIndex(0) || scan.last_revision > 0 {
-            return Err(paths.refused(format!("it has data but no log in {}", paths.wal.display())));
-        }
+    create_dirs(cx, &*disk, &paths.snap).await?;
+    let (mut db, mut scan) = open_backend(cx, &disk, paths).await?;
+    // A crash between backend and log leaves an empty file behind; anything else has lost its log.
+    if scan.consistent() > LogIndex(0) || scan.last_revision > 0 {
+        return Err(paths.refused(format!("it has data but no log in {}", paths.wal.display())));
     }
-    disk.create_dir_all(&paths.snap, DIR_MODE)?;
-    if let Some(parent) = paths.wal.parent() {
-        disk.create_dir_all(parent, DIR_MODE)?;
-    }
-    let (mut db, _) = open_backend(cx, &disk, paths).await?;
     db.commit(cx, initial_buckets()).await?;
-    for dir in [Some(paths.snap.as_path()), Some(&paths.member), Some(&paths.data), paths.data.parent()] {
-        let Some(dir) = dir else { continue };
-        cx.sync_dir(if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).await?;
+    scan.visit(Bucket::Auth.name().as_bytes(), backend::AUTH_REVISION, &FIRST_AUTH_REVISION);
+    let wal_parent = parent(&paths.wal);
+    create_dirs(cx, &*disk, wal_parent).await?;
+    // Also what an earlier start has made and not synced.
+    for dir in [&paths.snap, paths.member.as_path(), &paths.data, parent(&paths.data), parent(wal_parent)] {
+        sync_dir_if_allowed(cx, dir).await?;
     }
-    drop(db);
     let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
     let metadata = walpb::Metadata { node_id: identity.member.0, cluster_id: identity.cluster.0 };
     let (hard_state, entry) = bootstrap_entry(config, &identity);
     drop(Wal::create_with(cx, &disk, &paths.wal, metadata, Some(&hard_state), &[entry], options).await?);
-    let mut booted = restart(cx, disk, config, paths).await?;
+    let mut booted = restart(cx, disk, config, paths, db, scan).await?;
     booted.info.is_restart = false;
     Ok(booted)
+}
+
+/// Makes `dir` with its missing parents, each durable in its own parent.
+async fn create_dirs(cx: &Cx, disk: &dyn Disk, dir: &Path) -> vfs::Result<()> {
+    let mut missing = Vec::new();
+    for ancestor in dir.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty()) {
+        if disk.exists(ancestor)? {
+            break;
+        }
+        missing.push(ancestor);
+    }
+    disk.create_dir_all(dir, DIR_MODE)?;
+    for made in missing {
+        cx.sync_dir(parent(made)).await?;
+    }
+    Ok(())
+}
+
+/// Syncs a directory that may belong to somebody else, who may not let it be read.
+async fn sync_dir_if_allowed(cx: &Cx, dir: &Path) -> vfs::Result<()> {
+    match cx.sync_dir(dir).await {
+        Err(error) if error.kind == vfs::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A log without its backend cannot be served. Opening the file would make a new one in its place.
+fn check_backend_file(disk: &dyn Disk, paths: &Paths) -> Result<(), BootError> {
+    let shown = paths.db.display();
+    if !disk.exists(&paths.db)? {
+        return Err(paths.inconsistent(format!("database file ({shown}) of the backend is missing")));
+    }
+    if disk.open(&paths.db, vfs::OpenMode::Read)?.len()? == 0 {
+        return Err(paths.inconsistent(format!("database file ({shown}) of the backend is empty")));
+    }
+    Ok(())
 }
 
 async fn restart(
@@ -216,24 +284,21 @@ async fn restart(
     disk: Arc<dyn Disk>,
     config: &BootConfig,
     paths: &Paths,
+    db: bolt::Db,
+    scan: Scan,
 ) -> Result<Booted, BootError> {
-    if !disk.exists(&paths.db)? {
-        return Err(
-            paths.inconsistent(format!("database file ({}) of the backend is missing", paths.db.display()))
-        );
-    }
     // Up to the checks everything is only read.
-    let (db, scan) = open_backend(cx, &disk, paths).await?;
-    let mut content = read_log(&*disk, paths)?;
+    let mut log = read_log(&*disk, paths)?;
     let cluster = load_cluster(paths, &scan)?;
-    check(config, paths, &scan, &cluster, &content)?;
+    check(config, paths, &db, &scan, &cluster, &log)?;
+    let raft = restore_raft(paths, &scan, &mut log)?;
 
     snap::remove_temporaries(&*disk, &paths.snap)?;
     let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
-    let (wal, replay) = Wal::open(cx, &disk, &paths.wal, &content.snapshot, options).await?;
-    content.repaired =
+    let (wal, replay) = Wal::open(cx, &disk, &paths.wal, &log.snapshot, options).await?;
+    log.repaired =
         replay.torn.map(|torn| format!("{} at offset {}: {}", torn.path.display(), torn.offset, torn.reason));
-    assemble(disk, config, paths, db, scan, cluster, content, wal)
+    assemble(disk, config, paths, Opened { db, scan, cluster, log, raft, wal })
 }
 
 async fn open_backend(cx: &Cx, disk: &Arc<dyn Disk>, paths: &Paths) -> Result<(bolt::Db, Scan), BootError> {
@@ -256,8 +321,14 @@ async fn open_backend(cx: &Cx, disk: &Arc<dyn Disk>, paths: &Paths) -> Result<(b
 fn read_log(disk: &dyn Disk, paths: &Paths) -> Result<LogContent, BootError> {
     let snapshots = wal::valid_snapshots(disk, &paths.wal)?;
     let snapshot = snapshots.into_iter().max_by_key(|snapshot| snapshot.index).unwrap_or_default();
-    let Replay { node, hard_state, entries, .. } = wal::read_only(disk, &paths.wal, &snapshot)?;
-    Ok(LogContent { metadata: node, snapshot, hard_state, entries, repaired: None })
+    let Replay { node, mut hard_state, entries, .. } = wal::read_only(disk, &paths.wal, &snapshot)?;
+    // A sole voter of etcd up to 3.5 writes the first entry of its term before the state with that term, and may die
+    // between the two. Nobody was told of a vote that is not in the log.
+    let last_term = entries.last().map_or(0, |entry| entry.term);
+    if last_term > hard_state.term {
+        hard_state = HardState { term: last_term, vote: 0, ..hard_state };
+    }
+    Ok(LogContent { metadata: node, snapshot, hard_state, entries, last_v2: None, repaired: None })
 }
 
 /// All ten buckets, and the revision that an auth store starts with.
@@ -266,8 +337,8 @@ fn initial_buckets() -> bolt::Batch {
     for bucket in Bucket::ALL {
         batch.ensure_bucket(bucket.name().as_bytes());
     }
-    let one = Bytes::copy_from_slice(&1u64.to_be_bytes());
-    batch.put(Bucket::Auth.name().as_bytes(), Bytes::from_static(backend::AUTH_REVISION), one);
+    let revision = Bytes::from_static(&FIRST_AUTH_REVISION);
+    batch.put(Bucket::Auth.name().as_bytes(), Bytes::from_static(backend::AUTH_REVISION), revision);
     batch
 }
 
@@ -330,11 +401,17 @@ fn load_cluster(paths: &Paths, scan: &Scan) -> Result<Cluster, BootError> {
 fn check(
     config: &BootConfig,
     paths: &Paths,
+    db: &bolt::Db,
     scan: &Scan,
     cluster: &Cluster,
-    content: &LogContent,
+    log: &LogContent,
 ) -> Result<(), BootError> {
-    let own = MemberId(content.metadata.node_id);
+    let root = db.root();
+    if let Some(missing) =
+        Bucket::ALL.into_iter().find(|bucket| root.bucket(bucket.name().as_bytes()).is_none())
+    {
+        return Err(paths.inconsistent(format!("the backend has no bucket {}", missing.name())));
+    }
     let level = types::ETCD_VERSION.level();
     let storage = match scan.version(&scan.meta, backend::META_STORAGE_VERSION) {
         Some(Err(reason)) => return Err(paths.inconsistent(format!("storage version: {reason}"))),
@@ -358,17 +435,13 @@ fn check(
     if cluster.downgrade_is_enabled() {
         return Err(paths.refused("a downgrade is under way, which is not supported yet"));
     }
-    check_members(paths, cluster, own, content)?;
-    check_log(paths, scan, content)?;
-    check_entries(paths, scan, content, own)
+    check_members(paths, cluster, log)?;
+    check_log(paths, scan, log)?;
+    check_entries(config, paths, scan, cluster, log)
 }
 
-fn check_members(
-    paths: &Paths,
-    cluster: &Cluster,
-    own: MemberId,
-    content: &LogContent,
-) -> Result<(), BootError> {
+fn check_members(paths: &Paths, cluster: &Cluster, log: &LogContent) -> Result<(), BootError> {
+    let own = log.own();
     let voters = cluster.members().filter(|member| !member.is_learner).count();
     let learners = cluster.members().filter(|member| member.is_learner).count();
     if voters > 1 || learners > 0 {
@@ -376,17 +449,17 @@ fn check_members(
             format!("it has {voters} voters and {learners} learners; only one voter is supported yet");
         return Err(paths.refused(reason));
     }
-    let replays_bootstrap = content.entries.first().is_some_and(|entry| entry.index == 1);
+    let replays_bootstrap = log.entries.first().is_some_and(|entry| entry.index == 1);
     if cluster.member(own).is_none() && !(voters == 0 && replays_bootstrap) {
         return Err(paths.refused(format!("member {own} of the log is not a member in the backend")));
     }
     Ok(())
 }
 
-fn check_log(paths: &Paths, scan: &Scan, content: &LogContent) -> Result<(), BootError> {
-    let consistent = scan.consistent().0.0;
-    let snapshot = content.snapshot.index;
-    let last = content.entries.last().map_or(snapshot, |entry| entry.index);
+fn check_log(paths: &Paths, scan: &Scan, log: &LogContent) -> Result<(), BootError> {
+    let consistent = scan.consistent().0;
+    let snapshot = log.snapshot.index;
+    let last = log.entries.last().map_or(snapshot, |entry| entry.index);
     if consistent < snapshot {
         let reason = format!("the backend is at entry {consistent}, before the log's snapshot at {snapshot}");
         return Err(paths.inconsistent(reason));
@@ -398,33 +471,61 @@ fn check_log(paths: &Paths, scan: &Scan, content: &LogContent) -> Result<(), Boo
     Ok(())
 }
 
-fn check_entries(paths: &Paths, scan: &Scan, content: &LogContent, own: MemberId) -> Result<(), BootError> {
-    let consistent = scan.consistent().0.0;
-    for entry in content.entries.iter().filter(|entry| entry.index > consistent) {
-        let reason = match apply::decode_payload(entry) {
-            Ok(payload) => apply::unsupported(&payload, own),
-            Err(reason) => Some(reason),
-        };
-        if let Some(reason) = reason {
+/// Every entry that would be applied is one that this release can apply.
+fn check_entries(
+    config: &BootConfig,
+    paths: &Paths,
+    scan: &Scan,
+    cluster: &Cluster,
+    log: &LogContent,
+) -> Result<(), BootError> {
+    let level = types::ETCD_VERSION.level();
+    let mut inspection = Inspection {
+        own: log.own(),
+        cluster: cluster.clone(),
+        version_max: config.hold.map_or((level, "our own level"), |hold| (hold, "the held version")),
+        max_learners: config.max_learners,
+    };
+    let consistent = scan.consistent().0;
+    for entry in log.entries.iter().filter(|entry| entry.index > consistent) {
+        let inspected = apply::decode_payload(entry).and_then(|payload| inspection.take(&payload));
+        if let Err(reason) = inspected {
             return Err(paths.refused(format!("log entry {} is {reason}", entry.index)));
         }
     }
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments)]
+/// Takes the entries out of `log`.
+fn restore_raft(paths: &Paths, scan: &Scan, log: &mut LogContent) -> Result<raft::Raft, BootError> {
+    let own = log.own();
+    let is_v2 = |entry: &Entry| matches!(apply::decode_payload(entry), Ok(Payload::V2(_)));
+    log.last_v2 = log.entries.iter().rfind(|entry| is_v2(entry)).map(|entry| LogIndex(entry.index));
+    let applied = scan.consistent();
+    log.hard_state.commit = log.hard_state.commit.max(applied.0);
+    let restored = raft::Restored {
+        hard_state: log.hard_state,
+        conf_state: ConfState { voters: vec![own.0], ..ConfState::default() },
+        snapshot: (Term(log.snapshot.term), LogIndex(log.snapshot.index)),
+        entries: log.entries.clone(),
+        applied,
+    };
+    raft::Raft::new(&raft::Config { id: own }, restored)
+        .map_err(|error| paths.inconsistent(error.to_string()))
+}
+
 fn assemble(
     disk: Arc<dyn Disk>,
     config: &BootConfig,
     paths: &Paths,
-    db: bolt::Db,
-    scan: Scan,
-    cluster: Cluster,
-    content: LogContent,
-    wal: Wal,
+    opened: Opened,
 ) -> Result<Booted, BootError> {
-    let own = MemberId(content.metadata.node_id);
-    let applied = scan.consistent();
+    let Opened { db, scan, cluster, log, raft, wal } = opened;
+    let own = log.own();
+    let index = scan.consistent();
+    let Some(term) = log.term(index) else {
+        return Err(paths.inconsistent(format!("entry {index} of the backend is not in the log")));
+    };
     let scheduled = scan.compaction(backend::META_SCHEDULED_COMPACT);
     let finished = scan.compaction(backend::META_FINISHED_COMPACT);
     let compacted = scheduled.max(finished).unwrap_or(-1);
@@ -438,7 +539,8 @@ fn assemble(
         alarms: scan.alarms,
         cluster,
         storage_version,
-        applied,
+        applied: (index, term),
+        last_v2: log.last_v2,
         file: backend::FileState::of(&db),
     };
     let options = ApplyOptions {
@@ -456,39 +558,27 @@ fn assemble(
         limits: config.limits,
         compaction_batch_limit: config.compaction_batch_limit,
     };
-    let mut hard_state = content.hard_state;
-    hard_state.commit = hard_state.commit.max(applied.0.0);
-    let commit = LogIndex(hard_state.commit);
-    let last_snapshot = LogIndex(content.snapshot.index);
-    let raft = raft::Raft::new(
-        &raft::Config { id: own },
-        raft::Restored {
-            hard_state,
-            conf_state: ConfState { voters: vec![own.0], ..ConfState::default() },
-            snapshot: (Term(content.snapshot.term), last_snapshot),
-            entries: content.entries,
-            applied: applied.0,
-        },
-    )
-    .map_err(|error| paths.inconsistent(error.to_string()))?;
+    let last_snapshot = LogIndex(log.snapshot.index);
     let mut stage = ApplyStage::new(Applier::new(options, restored), settings.clone(), last_snapshot);
     if scheduled > finished {
         // Interrupted: its index part is redone as well, which changes nothing that is done already.
         stage.start_compaction(compacted);
     }
-    let log = LogStage::new(disk, paths.snap.clone(), config.retention, wal);
+    let log_stage = LogStage::new(disk, paths.snap.clone(), config.retention, wal);
     let info = BootInfo {
         member: own,
-        cluster: ClusterId(content.metadata.cluster_id),
+        cluster: ClusterId(log.metadata.cluster_id),
         is_restart: true,
         revision,
-        consistent_index: applied.0,
-        commit,
+        consistent_index: index,
+        commit: LogIndex(log.hard_state.commit),
         cluster_version,
-        repaired: content.repaired,
+        repaired: log.repaired,
     };
     let ids = RequestIds::new(own, config.now_ms);
-    Ok(Booted { member: Member::new(settings, ids, raft, log, stage), writer: Writer::new(db), info })
+    Ok(Booted { member: Member::new(settings, ids, raft, log_stage, stage), writer: Writer::new(db), info })
 }
 
+/// What an auth store starts with.
+const FIRST_AUTH_REVISION: [u8; 8] = 1u64.to_be_bytes();
 const DIR_MODE: u32 = 0o700;

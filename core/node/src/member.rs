@@ -149,8 +149,8 @@ impl Settings {
 
 /// Entries committed and not applied at which proposals are refused, as in etcd.
 const BACKLOG_ENTRIES_MAX: u64 = 5000;
-/// Bytes proposed and not yet durable at which proposals are refused.
-const UNSYNCED_BYTES_MAX: usize = 256 << 20;
+/// Bytes proposed and not yet applied at which proposals are refused (contract C7).
+const UNAPPLIED_BYTES_MAX: usize = 256 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -177,6 +177,7 @@ pub struct Member {
     syncing_bytes: usize,
     phase: Phase,
     log_waits: bool,
+    has_asked_to_continue: bool,
     duties_proposed: bool,
     no_space_wanted: bool,
     published: Option<(LogIndex, u64)>,
@@ -205,6 +206,7 @@ impl Member {
             syncing_bytes: 0,
             phase: Phase::Starting,
             log_waits: false,
+            has_asked_to_continue: false,
             duties_proposed: false,
             no_space_wanted: false,
             published: None,
@@ -223,6 +225,7 @@ impl Member {
         if self.phase == Phase::Ended {
             return;
         }
+        self.has_asked_to_continue = false;
         match input {
             Input::Wake => {}
             Input::Propose { id, data } => self.propose(id, data),
@@ -263,9 +266,7 @@ impl Member {
         let backlog = status.commit.0 - self.apply.applier().applied().0.0;
         let failure = if matches!(self.phase, Phase::Stopping | Phase::Closing) {
             Failure::Stopped
-        } else if backlog > BACKLOG_ENTRIES_MAX
-            || self.proposed_bytes + self.syncing_bytes > UNSYNCED_BYTES_MAX
-        {
+        } else if backlog > BACKLOG_ENTRIES_MAX || self.unapplied_bytes() > UNAPPLIED_BYTES_MAX {
             Failure::TooManyRequests
         } else {
             let bytes = data.len();
@@ -278,6 +279,10 @@ impl Member {
             }
         };
         self.replies.push(Reply { id, result: Err(failure) });
+    }
+
+    fn unapplied_bytes(&self) -> usize {
+        self.proposed_bytes + self.syncing_bytes + self.apply.waiting_bytes()
     }
 
     fn log_synced(&mut self, result: vfs::Result<()>) {
@@ -342,7 +347,11 @@ impl Member {
         let replies = self.apply.run(now)?;
         self.replies.extend(replies);
         self.apply.tick(now);
-        let has_index_work = self.apply.step_compaction();
+        // One step between two inputs: they must not wait for the whole index.
+        if !self.has_asked_to_continue && self.apply.step_compaction() {
+            self.has_asked_to_continue = true;
+            self.outputs.push_back(Output::Continue);
+        }
         if self.phase == Phase::Stopping {
             self.apply.cut_for_stop();
         }
@@ -351,9 +360,6 @@ impl Member {
             let mut hard_state = self.raft.hard_state();
             hard_state.commit = hard_state.commit.max(snapshot.metadata.index);
             self.log.submit(LogTask::Snapshot { hard_state, snapshot: Box::new(snapshot) });
-        }
-        if has_index_work {
-            self.outputs.push_back(Output::Continue);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use backend::Bucket;
 use bytes::Bytes;
 use mvcc::{Record, RecordHead, Restorer};
 use std::collections::{BTreeMap, BTreeSet};
-use types::{LogIndex, Revision, Term, Version};
+use types::{LogIndex, Revision, Version};
 
 /// Everything that the pass collects.
 #[derive(Default)]
@@ -82,14 +82,10 @@ impl Scan {
         }
     }
 
-    /// Index and term of the last entry in the file; zero in a new one.
-    pub fn consistent(&self) -> (LogIndex, Term) {
-        let number = |key: &[u8]| {
-            let value = self.meta.get(key)?;
-            Some(u64::from_be_bytes(value.as_ref().try_into().ok()?))
-        };
-        let index = number(backend::META_CONSISTENT_INDEX).unwrap_or(0);
-        (LogIndex(index), Term(number(backend::META_TERM).unwrap_or(0)))
+    /// Index of the last entry in the file; zero in a new one.
+    pub fn consistent(&self) -> LogIndex {
+        let number = self.meta.get(backend::META_CONSISTENT_INDEX);
+        LogIndex(number.and_then(|value| value.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
     }
 
     /// The revision of a compaction key, if present and well formed.

@@ -2,147 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use backend::WriterStep;
-use node::{
-    BackendEvent, BootConfig, BootError, Booted, Input, Member, Output, Reply, Retention, View, boot,
-};
-use prost::Message;
-use proto::etcdserverpb::{CompactionRequest, InternalRaftRequest, PutRequest, RangeRequest, RequestHeader};
-use std::path::PathBuf;
-use std::sync::Arc;
+mod common;
+
+use common::{Machine, config};
+use node::{BootConfig, BootError, Input, Output};
+use std::path::Path;
 use stdx::prng::Prng;
 use types::{LogIndex, Version};
 use vfs::mem::{Damage, MemDisk};
-use vfs::{Disk, Job, drive};
-
-fn config() -> BootConfig {
-    BootConfig {
-        data_dir: PathBuf::from("/data"),
-        wal_dir: None,
-        name: "default".into(),
-        initial_cluster: vec![("default".into(), vec!["http://localhost:2380".into()])],
-        token: "etcd-cluster".into(),
-        joins_existing: false,
-        client_urls: vec!["http://localhost:2379".into()],
-        hold: None,
-        quota_bytes: 0,
-        snapshot_count: 10_000,
-        retention: Retention { wals: 5, snapshots: 5 },
-        limits: backend::Limits::default(),
-        compaction_batch_limit: 1000,
-        min_lease_ttl: 2,
-        max_learners: 1,
-        segment_size_bytes: 1 << 20,
-        now_ms: 1_700_000_000_000,
-    }
-}
-
-/// A member with its writer, driven in one loop with a clock of its own.
-struct Machine {
-    disk: MemDisk,
-    member: Member,
-    writer: backend::Writer,
-    now: u64,
-    view: Option<Box<View>>,
-    replies: Vec<Reply>,
-    is_ready: bool,
-}
-
-impl Machine {
-    fn boot(disk: MemDisk, config: BootConfig) -> Result<Self, BootError> {
-        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-        let job = Job::new(move |cx| async move { boot(&cx, shared, config).await });
-        let Booted { member, writer, .. } = drive(&disk, job)?;
-        let mut machine =
-            Self { disk, member, writer, now: 0, view: None, replies: Vec::new(), is_ready: false };
-        machine.run();
-        assert!(machine.is_ready, "a sole member is ready without waiting");
-        Ok(machine)
-    }
-
-    /// Runs until nothing is left to do at this time.
-    fn run(&mut self) {
-        loop {
-            let mut did_something = false;
-            while let Some(output) = self.member.poll_output(self.now) {
-                did_something = true;
-                match output {
-                    Output::SyncLog(target) => {
-                        let result = target.perform(&self.disk);
-                        self.member.handle(Input::LogSynced(result));
-                    }
-                    Output::Backend(task) => self.writer.submit(task),
-                    Output::Publish(view) => self.view = Some(view),
-                    Output::Replies(replies) => self.replies.extend(replies),
-                    Output::Ready => self.is_ready = true,
-                    Output::Halt(reason) => panic!("the member stops: {reason}"),
-                    Output::ReadsReady(_) | Output::WakeAt(_) | Output::Continue | Output::Stopped => {}
-                }
-            }
-            did_something |= self.run_writer();
-            if !did_something {
-                return;
-            }
-        }
-    }
-
-    fn run_writer(&mut self) -> bool {
-        let mut resume = Ok(());
-        loop {
-            match self.writer.step(std::mem::replace(&mut resume, Ok(()))) {
-                WriterStep::Sync(target) => resume = target.perform(&self.disk),
-                WriterStep::Event(event) => {
-                    self.member.handle(Input::Backend(BackendEvent(event)));
-                    return true;
-                }
-                WriterStep::Pause => {}
-                WriterStep::Idle => return false,
-                WriterStep::Failed(error) => panic!("the backend fails: {error}"),
-            }
-        }
-    }
-
-    fn propose(&mut self, request: InternalRaftRequest) -> Reply {
-        let id = self.member.request_ids().next_id();
-        let header = Some(RequestHeader { id: id.0, ..RequestHeader::default() });
-        let data = InternalRaftRequest { header, ..request }.encode_to_vec();
-        self.member.handle(Input::Propose { id, data: data.into() });
-        self.run();
-        let position = self.replies.iter().position(|reply| reply.id == id).expect("a reply came");
-        self.replies.swap_remove(position)
-    }
-
-    fn put(&mut self, key: &str, value: &str) -> i64 {
-        let put = PutRequest {
-            key: key.to_owned().into(),
-            value: value.to_owned().into(),
-            ..PutRequest::default()
-        };
-        let reply = self.propose(InternalRaftRequest { put: Some(put), ..InternalRaftRequest::default() });
-        reply.result.expect("a put succeeds").revision
-    }
-
-    fn compact(&mut self, revision: i64) {
-        let compaction = Some(CompactionRequest { revision, physical: true });
-        let reply = self.propose(InternalRaftRequest { compaction, ..InternalRaftRequest::default() });
-        reply.result.expect("a compaction succeeds");
-    }
-
-    fn get(&self, key: &str) -> Option<String> {
-        let view = self.view.as_ref().expect("a view was published");
-        let request = RangeRequest { key: key.to_owned().into(), ..RangeRequest::default() };
-        let answer = mvcc::RangeRead::new(view.state.store.clone(), request).unwrap().run().unwrap();
-        let mut body = Vec::new();
-        answer.encode_body(&mut body);
-        let response = proto::etcdserverpb::RangeResponse::decode(body.as_slice()).unwrap();
-        response.kvs.first().map(|pair| String::from_utf8(pair.value.to_vec()).unwrap())
-    }
-
-    fn after_commit_interval(&mut self) {
-        self.now += 200_000_000;
-        self.run();
-    }
-}
+use vfs::{Disk, OpenMode};
 
 #[test]
 fn a_new_member_knows_itself_and_its_version_before_it_is_ready() {
@@ -197,4 +65,93 @@ fn a_directory_in_use_is_refused() {
     let machine = Machine::boot(MemDisk::new(), config()).unwrap();
     let again = Machine::boot(machine.disk.clone(), config());
     assert!(matches!(again, Err(BootError::InUse(_))));
+}
+
+#[test]
+fn directories_made_on_the_way_to_the_files_are_durable() {
+    let nested =
+        BootConfig { data_dir: "/a/b/c/data".into(), wal_dir: Some("/fast/new/wal".into()), ..config() };
+    for commits in [false, true] {
+        let mut machine = Machine::boot(MemDisk::new(), nested.clone()).unwrap();
+        machine.put("k", "v");
+        if commits {
+            machine.after_commit_interval();
+        }
+        let disk = machine.disk.crash(Damage::LoseAll, &mut Prng::new(1));
+        assert_eq!(Machine::boot(disk, nested.clone()).unwrap().get("k"), Some("v".into()));
+    }
+}
+
+#[test]
+fn a_log_without_its_backend_is_refused_and_nothing_is_touched() {
+    let db = Path::new("/data/member/snap/db");
+    let mut machine = Machine::boot(MemDisk::new(), config()).unwrap();
+    machine.put("k", "v");
+    let stopped = machine.stop();
+    let refusal = |break_it: &dyn Fn(&MemDisk)| {
+        let disk = stopped.kill();
+        break_it(&disk);
+        let before = disk.digest();
+        let error = Machine::boot(disk.clone(), config()).err().expect("it is refused");
+        assert_eq!(disk.digest(), before, "{error}");
+        error.to_string()
+    };
+    assert!(refusal(&|disk| disk.remove_file(db).unwrap()).contains("is missing"));
+    let cut = |len| move |disk: &MemDisk| disk.open(db, OpenMode::ReadWrite).unwrap().set_len(len).unwrap();
+    assert!(refusal(&cut(0)).contains("is empty"));
+    refusal(&cut(4096));
+    refusal(&cut(5000));
+}
+
+#[test]
+fn a_commit_index_that_the_log_does_not_reach_is_refused_and_nothing_is_touched() {
+    let mut machine = Machine::boot(MemDisk::new(), config()).unwrap();
+    (0..5).for_each(|_| _ = machine.put("k", "v"));
+    machine.after_commit_interval();
+    let disk = machine.stop();
+    let segment = Path::new("/data/member/wal/0000000000000000-0000000000000000.wal");
+    let mut bytes = disk.content(segment).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes.truncate(end - 300);
+    let file = disk.open(segment, OpenMode::Truncate { mode: 0o600 }).unwrap();
+    file.write_at(0, &bytes).unwrap();
+    drop(file);
+    let before = disk.digest();
+    let error = Machine::boot(disk.clone(), config()).err().expect("it is refused");
+    assert!(matches!(error, BootError::Inconsistent { .. }), "{error}");
+    assert_eq!(disk.digest(), before, "{error}");
+}
+
+#[test]
+fn the_index_part_of_a_compaction_gives_way_to_inputs() {
+    let mut machine = Machine::boot(MemDisk::new(), config()).unwrap();
+    let mut revision = 0;
+    for number in 0..9000 {
+        revision = machine.put(&format!("k{number}"), "v");
+    }
+    let id = machine.member.request_ids().next_id();
+    machine.member.handle(Input::Propose { id, data: common::compaction(id, revision) });
+    let mut continues = 0;
+    loop {
+        let mut asked = false;
+        while let Some(output) = machine.member.poll_output(0) {
+            match output {
+                Output::SyncLog(target) => {
+                    let result = target.perform(&machine.disk);
+                    machine.member.handle(Input::LogSynced(result));
+                }
+                Output::Continue => {
+                    assert!(!asked, "one step between two inputs");
+                    asked = true;
+                }
+                _ => {}
+            }
+        }
+        if !asked {
+            break;
+        }
+        continues += 1;
+        machine.member.handle(Input::Wake);
+    }
+    assert!(continues >= 4, "{continues} steps for 9000 keys");
 }

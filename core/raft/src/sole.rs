@@ -332,6 +332,9 @@ fn check_log(
             hard_state.term
         )));
     }
+    if hard_state.term == u64::MAX {
+        return Err(Error::BrokenLog("the term cannot rise any more".into()));
+    }
     if hard_state.commit > last {
         return Err(Error::BrokenLog(format!(
             "commit index {} is behind the last entry {last}",

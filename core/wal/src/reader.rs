@@ -60,6 +60,9 @@ pub(crate) struct Reader<'a> {
     offset: u64,
     window: Window,
     crc: u32,
+    /// Whether CRC and METADATA of this segment were read. They are durable before the segment has its name, so no
+    /// crash can have cut them short.
+    has_head: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -70,7 +73,15 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(segments: &'a [Segment]) -> Result<Self> {
         let (segment, later) = segments.split_first().expect("the caller has found segments");
         let segment_len = segment.file.len()?;
-        Ok(Self { segment, later, segment_len, offset: 0, window: Window::default(), crc: 0 })
+        Ok(Self {
+            segment,
+            later,
+            segment_len,
+            offset: 0,
+            window: Window::default(),
+            crc: 0,
+            has_head: false,
+        })
     }
 
     /// Returns the next record, or the end, and the end again after that.
@@ -81,13 +92,14 @@ impl<'a> Reader<'a> {
                     Next::Record(record) if record.kind == Kind::Crc => {}
                     next => return Ok(next),
                 },
-                Frame::None if self.offset == 0 => return Err(self.corrupt("a CRC record", "nothing")),
+                Frame::None if !self.has_head => {
+                    return Err(self.corrupt("a CRC and a METADATA record", "nothing"));
+                }
                 Frame::None => match self.later.split_first() {
                     Some((segment, later)) => self.enter(segment, later)?,
                     None => return Ok(self.end(None)),
                 },
-                // Only the last segment was being written when the crash came.
-                Frame::CutShort { expected, found } if self.later.is_empty() => {
+                Frame::CutShort { expected, found } if self.may_be_torn() => {
                     return Ok(self.end(Some(format!("expected {expected}, found {found}"))));
                 }
                 Frame::CutShort { expected, found } => return Err(self.corrupt(expected, found)),
@@ -101,7 +113,13 @@ impl<'a> Reader<'a> {
         self.later = later;
         self.offset = 0;
         self.window = Window::default();
+        self.has_head = false;
         Ok(())
+    }
+
+    /// Whether a crash can have come while what lies here was written: only the last segment is written to.
+    fn may_be_torn(&self) -> bool {
+        self.later.is_empty() && self.has_head
     }
 
     fn end(&self, torn: Option<String>) -> Next<'a> {
@@ -144,7 +162,7 @@ impl<'a> Reader<'a> {
         let record = match decode(&body[..length.record as usize], self.crc) {
             Ok(record) => record,
             Err(Fault { expected, found })
-                if self.later.is_empty() && has_unwritten_sector(body_offset, body) =>
+                if self.may_be_torn() && has_unwritten_sector(body_offset, body) =>
             {
                 return Ok(self.end(Some(format!("expected {expected}, found {found}"))));
             }
@@ -161,6 +179,7 @@ impl<'a> Reader<'a> {
                 self.corrupt(format!("CRC {:08x} carried over", self.crc), format!("{:08x}", record.crc))
             );
         }
+        self.has_head |= kind == Kind::Metadata;
         let offset = self.offset;
         self.crc = record.crc;
         self.offset = body_offset + length.body();

@@ -246,3 +246,29 @@ fn a_directory_that_is_no_log_is_an_error() {
         assert!(matches!(open_bytes(&sample, bytes).1, Err(Error::Corrupt { .. })), "{} bytes", bytes.len());
     }
 }
+
+/// The head of a segment is durable before the segment has its name, so no crash cuts it short: what does is damage.
+#[test]
+fn a_damaged_head_of_the_last_segment_is_an_error_and_not_a_torn_end() {
+    let disk = new_disk();
+    let mut log = Log::create(&disk, SMALL).unwrap();
+    let mut index = 0;
+    while wal::segments(&disk, dir()).unwrap().len() < 3 {
+        index += 1;
+        log.save(Some(state(2, 3, index)), &[entry(index, 2, &[7; 600])]).unwrap();
+    }
+    drop(log);
+    let path = segment(&disk, 2);
+    let bytes = disk.content(&path).unwrap();
+    let head_len = 46; // a CRC frame of 16 bytes, a METADATA frame of 30 and padding
+    for at in 0..head_len {
+        let until = head_len.min(at + 8);
+        let overwritten = [&bytes[..at], &[0xff; 8][..until - at], &bytes[until..]].concat();
+        for damaged in [bytes[..at].to_vec(), overwritten] {
+            let copy = disk.kill();
+            put_file(&copy, &path, &damaged);
+            let opened = Log::open(&copy, SMALL).map(|(_, replay)| replay.torn);
+            assert!(matches!(opened, Err(Error::Corrupt { .. })), "damage at {at}: {opened:?}");
+        }
+    }
+}

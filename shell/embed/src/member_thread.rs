@@ -84,14 +84,20 @@ impl Drive {
                 }
             }
             timeout = if continues { Some(Duration::ZERO) } else { self.sleep_time() };
+            if continues {
+                self.driver.node.handle(Input::Wake);
+            }
         }
     }
 
-    /// How long to sleep: until the member wants to be woken, else for ever.
+    /// How long to sleep: until the member wants to be woken, else for ever. Not at all if that time has come between
+    /// the member's last look at the clock and this one: it will not ask again.
     fn sleep_time(&mut self) -> Option<Duration> {
-        let now = os::clock::monotonic_ns();
-        self.wake_at = self.wake_at.filter(|at| *at > now);
-        self.wake_at.map(|at| Duration::from_nanos(at - now))
+        let left = self.wake_at?.saturating_sub(os::clock::monotonic_ns());
+        if left == 0 {
+            self.wake_at = None;
+        }
+        Some(Duration::from_nanos(left))
     }
 
     /// Hands over what waits in the queue, after sleeping for at most `timeout` if that is nothing.
