@@ -50,8 +50,8 @@ pub(crate) enum Next<'a> {
 
 /// Reads segment after segment.
 ///
-/// A zero length word, or the end of the file at a frame boundary, ends a segment. Each segment must open with a CRC
-/// record; these are checked here and not handed out.
+/// A zero length word, whole or cut short, or the end of the file at a frame boundary, ends a segment. Each segment must
+/// open with a CRC record; these are checked here and not handed out.
 pub(crate) struct Reader<'a> {
     segment: &'a Segment,
     later: &'a [Segment],
@@ -137,6 +137,11 @@ impl<'a> Reader<'a> {
             return Ok(Frame::None);
         }
         let Some(left_for_body) = left.checked_sub(WORD_LEN as u64) else {
+            self.load(self.offset, left)?;
+            if self.window.slice(self.offset, left).iter().all(|&byte| byte == 0) {
+                // Reserved space that is no multiple of a frame's alignment, or comes behind a frame without padding.
+                return Ok(Frame::None);
+            }
             let expected = format!("a length word of {WORD_LEN} bytes");
             return Ok(Frame::CutShort { expected, found: format!("{left} bytes") });
         };

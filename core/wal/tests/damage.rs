@@ -175,6 +175,18 @@ fn old_bytes_behind_a_zero_length_never_come_back() {
 }
 
 #[test]
+fn zeros_too_few_for_a_length_word_are_reserved_space_too() {
+    let sample = sample();
+    for count in 1..8 {
+        let zeros = [&sample.bytes[..], &vec![0; count]].concat();
+        assert_eq!(open_bytes(&sample, &zeros).1.unwrap().torn, None, "{count} zeros");
+        let other = [&sample.bytes[..], &vec![0x10; count]].concat();
+        let torn = open_bytes(&sample, &other).1.unwrap().torn.expect("something was there");
+        assert_eq!(torn.offset, sample.bytes.len() as u64, "{count} other bytes");
+    }
+}
+
+#[test]
 fn a_torn_end_of_an_earlier_segment_is_an_error() {
     let disk = new_disk();
     let mut log = Log::create(&disk, SMALL).unwrap();
