@@ -8,7 +8,9 @@ pub mod check;
 pub mod error;
 mod proposal;
 mod respond;
+mod txn_message;
 
 pub use error::{ApiError, Code};
 pub use proposal::{Command, Identity, proposal};
 pub use respond::Header;
+pub use txn_message::TxnMessage;

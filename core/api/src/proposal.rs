@@ -1,10 +1,12 @@
 //! From a request to the payload of a log entry.
 
 use crate::error::{self, ApiError};
+use apply::{Payload, decode_payload};
 use bytes::{Bytes, BytesMut};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use proto::etcdserverpb::RequestHeader;
+use proto::raftpb::Entry;
 use types::RequestId;
 
 /// Who asks. Every command carries one; until auth exists it is always empty (contract C14).
@@ -59,7 +61,15 @@ pub fn proposal(
     encode_key(HEADER_FIELD, WireType::LengthDelimited, &mut out);
     encode_varint(header_len as u64, &mut out);
     header.encode_raw(&mut out);
-    Ok(out.freeze())
+    let out = out.freeze();
+    // An entry that cannot be read stops the member at every start.
+    debug_assert!(is_readable(&out), "a checked request can be read from the log");
+    Ok(out)
+}
+
+fn is_readable(data: &Bytes) -> bool {
+    let entry = Entry { data: Some(data.clone()), ..Entry::default() };
+    matches!(decode_payload(&entry), Ok(Payload::Request(_)))
 }
 
 #[cfg(test)]

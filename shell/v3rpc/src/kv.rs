@@ -1,7 +1,7 @@
 //! KV: Range, Put, DeleteRange, Txn, Compact.
 
 use crate::local::{Local, read_status, status};
-use api::{Command, check};
+use api::{Command, TxnMessage, check};
 use apply::{put_cost, txn_cost};
 use grpc::{Frame, Status};
 use mvcc::{Error, RangeRead};
@@ -58,7 +58,8 @@ pub(crate) async fn delete_range(request: DeleteRangeRequest, local: Rc<Local>) 
     local.respond(&answer)
 }
 
-pub(crate) async fn txn(request: TxnRequest, local: Rc<Local>) -> Result<Frame, Status> {
+pub(crate) async fn txn(message: TxnMessage, local: Rc<Local>) -> Result<Frame, Status> {
+    let request = message.into_request().map_err(status)?;
     local.check_quota(txn_cost(&request))?;
     check::txn(&request, local.member().limits.txn_ops_max).map_err(status)?;
     if check::is_read_only(&request) {
