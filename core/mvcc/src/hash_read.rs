@@ -2,6 +2,7 @@
 
 use crate::hash::HashKv;
 use crate::index::HashKeep;
+use crate::range::STEP_BYTES_MAX;
 use crate::view::View;
 use crate::{Error, Result};
 use types::Revision;
@@ -36,12 +37,16 @@ impl HashRead {
     /// Starts the hash at `requested`; 0 is the newest revision.
     ///
     /// # Errors
-    /// [`Error::FutureRevision`], [`Error::Compacted`] (for a positive revision).
+    /// [`Error::FutureRevision`], [`Error::Compacted`] (for a positive revision). [`Error::Overtaken`] if a compaction
+    /// above the view's revision was applied, which the next view will show: start again on that one.
     pub fn new(view: View, requested: i64) -> Result<Self> {
         let compact_revision = view.compact_revision();
         let revision = if requested == 0 { view.revision() } else { requested };
         if requested > 0 && requested < compact_revision {
             return Err(Error::Compacted);
+        }
+        if compact_revision > view.revision() {
+            return Err(Error::Overtaken);
         }
         if revision > view.revision() {
             return Err(Error::FutureRevision);
@@ -50,7 +55,8 @@ impl HashRead {
         Ok(Self { view, revision, compact_revision, phase })
     }
 
-    /// Does a bounded part of the work, about `records` records; returns the hash at the end.
+    /// Does a bounded part of the work: about `records` records, and few more than [`STEP_BYTES_MAX`] bytes. Returns the
+    /// hash at the end.
     ///
     /// # Errors
     /// [`Error::Overtaken`]: start again on a fresh view. [`Error::Backend`] for the file.
@@ -67,28 +73,34 @@ impl HashRead {
                 Ok(None)
             }
             Phase::Feed(hash, next) => {
-                let mut bad = None;
-                let mut feed = |key: &[u8], value: &[u8]| {
-                    if let Err(error) = hash.feed(key, value) {
-                        bad.get_or_insert(error);
+                let (mut seen, mut bytes, mut bad) = (0, 0, None);
+                loop {
+                    let batch = BATCH_RECORDS.min(records.max(1) - seen);
+                    let rest = self.view.data().scan(*next, batch, &mut |key, value| {
+                        bytes += key.len() + value.len();
+                        if let Err(error) = hash.feed(key, value) {
+                            bad.get_or_insert(error);
+                        }
+                    })?;
+                    if let Some(error) = bad {
+                        return Err(Error::BadRecord(error.to_string()));
                     }
-                };
-                let rest = self.view.data().scan(*next, records, &mut feed)?;
-                if let Some(error) = bad {
-                    return Err(Error::BadRecord(error.to_string()));
-                }
-                match rest.filter(|rest| rest.main <= self.revision) {
-                    Some(rest) => {
-                        *next = rest;
-                        Ok(None)
+                    let Some(rest) = rest.filter(|rest| rest.main <= self.revision) else { break };
+                    *next = rest;
+                    seen += batch;
+                    if seen >= records || bytes >= STEP_BYTES_MAX {
+                        return Ok(None);
                     }
-                    None => Ok(Some(HashAnswer {
-                        hash: hash.finish(),
-                        compact_revision: self.compact_revision,
-                        hash_revision: self.revision,
-                    })),
                 }
+                Ok(Some(HashAnswer {
+                    hash: hash.finish(),
+                    compact_revision: self.compact_revision,
+                    hash_revision: self.revision,
+                }))
             }
         }
     }
 }
+
+/// Records read from the file at once; a step ends behind those that cross its bytes.
+const BATCH_RECORDS: usize = 32;

@@ -1,12 +1,14 @@
 //! Reading a range in bounded steps, straight into the bytes of the answer.
 
 use crate::index::{Found, KeyRange, Scan};
+use crate::sort::{Direction, Rank, Sort};
 use crate::view::View;
 use crate::{Error, Result};
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
-use proto::etcdserverpb::{RangeRequest, range_request};
+use proto::etcdserverpb::RangeRequest;
+use proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use proto::mvccpb::KeyValue;
 use std::ops::ControlFlow;
 
@@ -53,7 +55,7 @@ enum Plan {
     Whole,
 }
 
-/// A range read under way. Each [`RangeRead::step`] handles a bounded number of keys (contract C9).
+/// A range read under way. Each [`RangeRead::step`] handles a bounded number of keys and bytes (contract C9).
 pub struct RangeRead {
     view: View,
     request: RangeRequest,
@@ -65,14 +67,22 @@ pub struct RangeRead {
     found: Vec<(Bytes, Found)>,
     out: BytesMut,
     count: usize,
+    /// Pairs that the answer is cut from.
+    matched: usize,
     phase: Phase,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Index,
-    Arrange,
-    Values { next: usize },
+    /// Gives each of the `left` pairs its rank.
+    Rank {
+        sort: Sort,
+        left: std::vec::IntoIter<(Bytes, Found)>,
+    },
+    Merge(Sort),
+    Values {
+        next: usize,
+    },
     Done,
 }
 
@@ -98,40 +108,49 @@ impl RangeRead {
             found: Vec::new(),
             out: BytesMut::new(),
             count: 0,
+            matched: 0,
             phase: Phase::Index,
         })
     }
 
-    /// Does a bounded part of the work, about `keys` keys; returns the answer at the end.
+    /// Does a bounded part of the work: about `keys` keys (at least one), and no more than [`STEP_BYTES_MAX`] bytes
+    /// beside the last value. Returns the answer at the end.
     ///
     /// # Errors
     /// [`Error::Compacted`] or [`Error::Overtaken`] when a compaction passes by; [`Error::Backend`] for the file.
+    ///
+    /// # Panics
+    /// If it has ended, with an answer or an error.
     pub fn step(&mut self, keys: usize) -> Result<Option<RangeAnswer>> {
-        match self.phase {
+        assert!(!matches!(self.phase, Phase::Done), "a read that has ended is not stepped");
+        let keys = keys.max(1);
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Index => self.read_index(keys)?,
-            Phase::Arrange => self.arrange()?,
+            Phase::Rank { sort, left } => self.rank(sort, left, keys)?,
+            Phase::Merge(sort) => self.merge(sort, keys),
             Phase::Values { next } => self.read_values(next, keys)?,
-            Phase::Done => {}
-        }
-        if self.phase != Phase::Done {
+            Phase::Done => unreachable!("asserted above"),
+        };
+        if !matches!(self.phase, Phase::Done) {
             return Ok(None);
         }
-        let more = self.limit > 0 && self.found.len() > self.limit;
+        let more = self.limit > 0 && self.matched > self.limit;
         let count = i64::try_from(self.count).unwrap_or(i64::MAX);
         Ok(Some(RangeAnswer { kvs: std::mem::take(&mut self.out).freeze(), more, count }))
     }
 
-    /// Runs all steps at once, for apply and for small reads; errors as [`RangeRead::step`].
+    /// Runs all steps one after the other, for apply and for tests; errors as [`RangeRead::step`]. The index is locked
+    /// during one step only.
     pub fn run(mut self) -> Result<RangeAnswer> {
         loop {
-            if let Some(answer) = self.step(usize::MAX)? {
+            if let Some(answer) = self.step(RUN_STEP_KEYS)? {
                 return Ok(answer);
             }
         }
     }
 
     /// Gathers keys until there are enough, then only counts.
-    fn read_index(&mut self, keys: usize) -> Result<()> {
+    fn read_index(&mut self, keys: usize) -> Result<Phase> {
         let wanted = match (self.request.count_only, self.plan) {
             (true, _) => 0,
             (_, Plan::Whole) => usize::MAX,
@@ -139,67 +158,94 @@ impl RangeRead {
             _ if self.limit > 0 => self.limit.saturating_add(1),
             _ => usize::MAX,
         };
-        let Self { found, count, .. } = self;
+        let Self { found, count, request, .. } = self;
         self.scan.step(&self.view.index, keys, |key, state| {
             *count += 1;
-            if found.len() < wanted {
+            if found.len() < wanted && passes(request, &state) {
                 found.push((Bytes::copy_from_slice(key), state));
             }
             ControlFlow::Continue(())
         });
         self.view.check_not_compacted(self.revision, self.is_explicit)?;
-        if self.scan.is_done() {
-            self.phase = match self.plan {
-                _ if self.request.count_only => Phase::Done,
-                Plan::Natural => Phase::Values { next: 0 },
-                Plan::CutThenSort | Plan::Whole => Phase::Arrange,
+        if !self.scan.is_done() {
+            return Ok(Phase::Index);
+        }
+        self.matched = self.found.len();
+        Ok(match self.plan {
+            _ if self.request.count_only => Phase::Done,
+            Plan::Natural => Phase::Values { next: 0 },
+            Plan::CutThenSort | Plan::Whole if self.request.sort_target() == SortTarget::Key => {
+                Phase::Values { next: 0 }
+            }
+            Plan::CutThenSort | Plan::Whole => {
+                let left = std::mem::take(&mut self.found).into_iter();
+                Phase::Rank { sort: Sort::new(self.direction()), left }
+            }
+        })
+    }
+
+    fn direction(&self) -> Direction {
+        match self.request.sort_order() {
+            SortOrder::Descend => Direction::Descending,
+            SortOrder::None | SortOrder::Ascend => Direction::Ascending,
+        }
+    }
+
+    fn rank(
+        &self,
+        mut sort: Sort,
+        mut left: std::vec::IntoIter<(Bytes, Found)>,
+        keys: usize,
+    ) -> Result<Phase> {
+        let mut ranked = Vec::new();
+        let mut bytes = 0;
+        while ranked.len() < keys && bytes < STEP_BYTES_MAX {
+            let Some((key, found)) = left.next() else { break };
+            let rank = match self.request.sort_target() {
+                SortTarget::Version => Rank::Number(found.version),
+                SortTarget::Create => Rank::Number(found.created.main),
+                SortTarget::Mod => Rank::Number(found.modified.main),
+                SortTarget::Key => unreachable!("pairs come in the order of their keys"),
+                SortTarget::Value => {
+                    let value = self.view.data.value(found.modified)?;
+                    bytes += value.len();
+                    Rank::Value(decode(value)?.value)
+                }
             };
+            ranked.push((rank, (key, found)));
         }
-        Ok(())
+        sort.take(ranked);
+        Ok(if left.len() == 0 { Phase::Merge(sort) } else { Phase::Rank { sort, left } })
     }
 
-    fn arrange(&mut self) -> Result<()> {
-        let request = &self.request;
-        let within =
-            |value: i64, min: i64, max: i64| (min == 0 || value >= min) && (max == 0 || value <= max);
-        self.found.retain(|(_, found)| {
-            within(found.modified.main, request.min_mod_revision, request.max_mod_revision)
-                && within(found.created.main, request.min_create_revision, request.max_create_revision)
-        });
-        use range_request::SortTarget;
-        match request.sort_target() {
-            SortTarget::Key => {}
-            SortTarget::Version => self.found.sort_by_key(|(_, found)| found.version),
-            SortTarget::Create => self.found.sort_by_key(|(_, found)| found.created.main),
-            SortTarget::Mod => self.found.sort_by_key(|(_, found)| found.modified.main),
-            SortTarget::Value => self.sort_by_value()?,
+    fn merge(&mut self, mut sort: Sort, keys: usize) -> Phase {
+        for _ in 0..keys {
+            let pair = if self.found.len() < self.wanted() { sort.next() } else { None };
+            let Some(pair) = pair else { return Phase::Values { next: 0 } };
+            self.found.push(pair);
         }
-        if self.request.sort_order() == range_request::SortOrder::Descend {
-            self.found.reverse();
-        }
-        self.phase = Phase::Values { next: 0 };
-        Ok(())
+        Phase::Merge(sort)
     }
 
-    fn sort_by_value(&mut self) -> Result<()> {
-        let mut keyed = Vec::with_capacity(self.found.len());
-        for pair in std::mem::take(&mut self.found) {
-            let value = decode(self.view.data.value(pair.1.modified)?)?.value;
-            keyed.push((value, pair));
-        }
-        keyed.sort_by(|a, b| a.0.cmp(&b.0));
-        self.found = keyed.into_iter().map(|(_, pair)| pair).collect();
-        Ok(())
+    /// Pairs in the answer.
+    fn wanted(&self) -> usize {
+        if self.limit == 0 { self.matched } else { self.limit.min(self.matched) }
     }
 
-    fn read_values(&mut self, next: usize, keys: usize) -> Result<()> {
-        let wanted = if self.limit == 0 { self.found.len() } else { self.limit.min(self.found.len()) };
+    fn read_values(&mut self, next: usize, keys: usize) -> Result<Phase> {
+        let wanted = self.wanted();
         let end = wanted.min(next.saturating_add(keys));
+        let bytes_before = self.out.len();
+        // A descending order of keys needs no sort.
+        let is_backward =
+            self.request.sort_target() == SortTarget::Key && self.direction() == Direction::Descending;
         for position in next..end {
-            self.write_pair(position)?;
+            if self.out.len() - bytes_before >= STEP_BYTES_MAX {
+                return Ok(Phase::Values { next: position });
+            }
+            self.write_pair(if is_backward { self.found.len() - 1 - position } else { position })?;
         }
-        self.phase = if end == wanted { Phase::Done } else { Phase::Values { next: end } };
-        Ok(())
+        Ok(if end == wanted { Phase::Done } else { Phase::Values { next: end } })
     }
 
     fn write_pair(&mut self, position: usize) -> Result<()> {
@@ -216,12 +262,19 @@ impl RangeRead {
             ..KeyValue::default()
         };
         // etcd 3.7 answers keys_only from the index, which has no lease, unless it sorts by value.
-        if self.request.sort_target() == range_request::SortTarget::Value {
+        if self.request.sort_target() == SortTarget::Value {
             pair.lease = decode(self.view.data.value(found.modified)?)?.lease;
         }
         put_kv(&mut self.out, &pair.encode_to_vec());
         Ok(())
     }
+}
+
+/// Whether the request's filters let a key through.
+fn passes(request: &RangeRequest, found: &Found) -> bool {
+    let within = |value: i64, min: i64, max: i64| (min == 0 || value >= min) && (max == 0 || value <= max);
+    within(found.modified.main, request.min_mod_revision, request.max_mod_revision)
+        && within(found.created.main, request.min_create_revision, request.max_create_revision)
 }
 
 fn put_kv(out: &mut BytesMut, value: &[u8]) {
@@ -237,7 +290,6 @@ pub(crate) fn decode(value: Bytes) -> Result<KeyValue> {
 }
 
 fn plan(request: &RangeRequest) -> Plan {
-    use range_request::{SortOrder, SortTarget};
     let filters = request.min_mod_revision != 0
         || request.max_mod_revision != 0
         || request.min_create_revision != 0
@@ -250,3 +302,8 @@ fn plan(request: &RangeRequest) -> Plan {
         _ => Plan::Whole,
     }
 }
+
+/// Bytes of values that one step of a read handles, beside the value that crosses the line.
+pub const STEP_BYTES_MAX: usize = 256 << 10;
+/// Keys in a step of [`RangeRead::run`].
+const RUN_STEP_KEYS: usize = 1000;
