@@ -67,6 +67,7 @@ errors! {
     NO_SPACE = ResourceExhausted, "etcdserver: mvcc: database space exceeded";
     LEASE_NOT_FOUND = NotFound, "etcdserver: requested lease not found";
     LEASE_EXISTS = FailedPrecondition, "etcdserver: lease already exists";
+    LEASE_TTL_TOO_LARGE = OutOfRange, "etcdserver: too large lease TTL";
     MEMBER_NOT_FOUND = NotFound, "etcdserver: member not found";
     MEMBER_EXISTS = FailedPrecondition, "etcdserver: member ID already exist";
     PEER_URLS_EXIST = FailedPrecondition, "etcdserver: Peer URLs already exists";
@@ -92,6 +93,7 @@ impl From<Refusal> for ApiError {
             Refusal::KeyNotFound => KEY_NOT_FOUND,
             Refusal::LeaseNotFound => LEASE_NOT_FOUND,
             Refusal::LeaseExists => LEASE_EXISTS,
+            Refusal::LeaseTtlTooLarge => LEASE_TTL_TOO_LARGE,
             Refusal::NoSpace => NO_SPACE,
             Refusal::Corrupt => CORRUPT,
             Refusal::UnknownAlarmAction => UNKNOWN_ALARM_ACTION,

@@ -26,6 +26,8 @@ pub enum Refusal {
     LeaseNotFound,
     /// The lease exists.
     LeaseExists,
+    /// A lease was to live longer than any may.
+    LeaseTtlTooLarge,
     /// The space quota is used up.
     NoSpace,
     /// A CORRUPT alarm is active.

@@ -30,14 +30,16 @@ impl Leases {
     }
 
     /// Attaches `key` to `lease` (0: to none) and detaches it from what it had. An unknown lease detaches only.
-    pub fn attach(&mut self, key: &Bytes, lease: i64) {
+    /// Keeps a copy of `key`, which may be a piece of a whole log entry.
+    pub fn attach(&mut self, key: &[u8], lease: i64) {
         if lease == 0 && self.keys.is_empty() {
             return;
         }
         self.detach(key);
         if let Some((_, keys)) = self.leases.get_mut(&lease).filter(|_| lease != 0) {
+            let key = Bytes::copy_from_slice(key);
             keys.insert(key.clone());
-            self.keys.insert(key.clone(), lease);
+            self.keys.insert(key, lease);
         }
     }
 
@@ -61,6 +63,13 @@ impl Applier {
         }
         if is_active(&self.alarms, AlarmKind::NoSpace) {
             return Err(Refusal::NoSpace);
+        }
+        // Whoever proposes draws an id for a client that names none.
+        if request.id == 0 {
+            return Err(Refusal::LeaseNotFound);
+        }
+        if request.ttl > LEASE_TTL_MAX {
+            return Err(Refusal::LeaseTtlTooLarge);
         }
         if self.leases.contains(request.id) {
             return Err(Refusal::LeaseExists);
@@ -118,4 +127,24 @@ impl Applier {
 
 fn be64(id: i64) -> Bytes {
     Bytes::copy_from_slice(&id.to_be_bytes())
+}
+
+/// The longest time to live that is granted, in seconds; etcd's.
+const LEASE_TTL_MAX: i64 = 9_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attached_key_does_not_keep_the_entry_that_it_came_in() {
+        let entry = Bytes::from(b"a whole log entry".repeat(1000));
+        let key = entry.slice(2..7);
+        let mut leases = Leases::default();
+        leases.leases.insert(1, (Lease { id: 1, ..Lease::default() }, BTreeSet::new()));
+        leases.attach(&key, 1);
+        let (kept, lease) = leases.keys.first_key_value().expect("it is attached");
+        assert_eq!((kept, *lease), (&key, 1));
+        assert!(!entry.as_ptr_range().contains(&kept.as_ptr()));
+    }
 }
