@@ -151,6 +151,26 @@ impl Db {
         }
     }
 
+    /// Makes the state that was found durable: an earlier process may have left the last of it in the caches, and until
+    /// they are written a power loss takes it back. Does nothing when that is done. The first commit begins with it.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], and [`Error::Unusable`] from then on.
+    pub async fn settle(&mut self, cx: &Cx) -> Result<()> {
+        let file = self.root.state().file.clone();
+        if self.is_broken {
+            return Err(Error::Unusable { path: file.path().to_owned() });
+        }
+        if self.must_settle {
+            self.is_broken = true;
+            cx.sync_data(&file).await?;
+            cx.sync_dir(parent_of(file.path())).await?;
+            self.must_settle = false;
+            self.is_broken = false;
+        }
+        Ok(())
+    }
+
     /// Commits `batch` as one transaction and returns the new state, durable. Writes nothing if there is no change.
     ///
     /// Order (contract C1): pages, sync, meta, sync. A crash before the second sync is done leaves the old state or the
@@ -168,12 +188,8 @@ impl Db {
         if buckets.is_empty() {
             return Ok(self.root());
         }
+        self.settle(cx).await?;
         self.is_broken = true;
-        if self.must_settle {
-            cx.sync_data(&file).await?;
-            cx.sync_dir(parent_of(file.path())).await?;
-            self.must_settle = false;
-        }
         let Plan { meta, buckets, runs } = self.plan(buckets)?;
         let page_size = u64::from(meta.page_size);
         self.grow(&*file, &meta)?;

@@ -9,6 +9,7 @@ use common::{Model, PATH, Workload, commit, disk_with, open, open_visited, read_
 use std::path::Path;
 use stdx::prng::Prng;
 use vfs::mem::{Damage, MemDisk};
+use vfs::{Job, drive};
 
 /// The state after each commit, and the operations within which it became so.
 struct History {
@@ -122,6 +123,29 @@ fn a_commit_to_an_image_leaves_the_meta_it_builds_on_alone() {
         assert!(after[4096..8192] != bytes[4096..8192], "page 1 holds the new one");
         assert_eq!(root.txid().0 % 2, 1, "a meta lies at the page of its parity");
     }
+}
+
+#[test]
+fn what_a_killed_process_left_cannot_be_taken_back_once_it_has_settled() {
+    let disk = MemDisk::new();
+    disk.record_images();
+    let mut workload = Workload::new(5);
+    workload.large_values = false;
+    run(&disk, open(&disk), &mut workload, 3);
+    let mut could_be_taken_back = 0;
+    for image in disk.take_images() {
+        let disk = image.disk.kill();
+        let mut db = open(&disk);
+        let found = read_all(&db.root()).unwrap();
+        let after_power_loss = |disk: &MemDisk| {
+            let left = disk.crash(Damage::LoseAll, &mut Prng::new(0));
+            read_all(&open(&left).root()).unwrap()
+        };
+        could_be_taken_back += u64::from(after_power_loss(&disk) != found);
+        drive(&disk, Job::new(|cx| async move { db.settle(&cx).await })).unwrap();
+        assert_eq!(after_power_loss(&disk), found, "after operation {}", image.op);
+    }
+    assert!(could_be_taken_back >= 3, "{could_be_taken_back}");
 }
 
 /// A meta that a killed process wrote but did not sync may be lost with the next power loss, together with what

@@ -284,7 +284,7 @@ async fn restart(
     disk: Arc<dyn Disk>,
     config: &BootConfig,
     paths: &Paths,
-    db: bolt::Db,
+    mut db: bolt::Db,
     scan: Scan,
 ) -> Result<Booted, BootError> {
     // Up to the checks everything is only read.
@@ -293,6 +293,8 @@ async fn restart(
     check(config, paths, &db, &scan, &cluster, &log)?;
     let raft = restore_raft(paths, &scan, &mut log)?;
 
+    // From here on the backend counts as durable at its index: a snapshot may be recorded there (contract C2).
+    db.settle(cx).await?;
     snap::remove_temporaries(&*disk, &paths.snap)?;
     let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
     let (wal, replay) = Wal::open(cx, &disk, &paths.wal, &log.snapshot, options).await?;
