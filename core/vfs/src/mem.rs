@@ -208,8 +208,8 @@ impl MemDisk {
 
     /// Makes operation number `op` fail with `kind`.
     ///
-    /// It has no effect, except that a failed write leaves the first half of its bytes, and a failed sync leaves the
-    /// data in doubt: no later sync makes it durable.
+    /// It has no effect, except that a failed write leaves about the first half of its bytes, whole sectors as every
+    /// damage, and a failed sync leaves the data in doubt: no later sync makes it durable.
     pub fn fail_at(&self, op: u64, kind: ErrorKind) {
         self.inner.lock().faults.insert(op, kind);
     }

@@ -1,7 +1,7 @@
 //! Open files of the disk in memory, and views of their pages.
 
 use super::tree::{Failure, LockFamily, NodeId, Tree};
-use super::{MemDisk, OpKind};
+use super::{MemDisk, OpKind, SECTOR_SIZE_BYTES};
 use crate::disk::{File, LockKind, Page, View};
 use crate::error::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ impl File for MemFile {
         let mut inner = self.disk.inner.lock();
         if let Err(error) = inner.count("write", OpKind::Write, &self.path) {
             if !inner.has_crashed() {
-                inner.tree.write(self.node, offset, &data[..data.len() / 2]);
+                inner.tree.write(self.node, offset, &data[..written_before_failure(offset, data.len())]);
             }
             return Err(error);
         }
@@ -117,6 +117,12 @@ impl File for MemFile {
     fn sync_data(&self) -> Result<()> {
         self.disk.inner.lock().sync_now(&self.path, self.node, false)
     }
+}
+
+/// How many of `len` bytes at `offset` a failed write leaves: about half of them, up to the end of a sector.
+fn written_before_failure(offset: u64, len: usize) -> usize {
+    let half = offset + len as u64 / 2;
+    (half - half % SECTOR_SIZE_BYTES).saturating_sub(offset) as usize
 }
 
 /// The pages of a file; holds it like a handle without locks.
