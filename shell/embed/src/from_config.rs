@@ -28,6 +28,7 @@ pub fn options(config: &Config) -> Result<Options, String> {
             request_timeout: Duration::from_secs(5) + 2 * config.election_timeout,
             quota: apply::Quota::from_flag(quota_flag(config)),
         },
+        cors: etcdhttp::Cors::new(config.settings.list("cors")),
         ping_interval_min: config.settings.duration("grpc-keepalive-min-time").as_duration(),
         concurrent_streams_max: u32::try_from(config.settings.uint("max-concurrent-streams"))
             .unwrap_or(u32::MAX),
@@ -65,7 +66,7 @@ fn boot_config(config: &Config) -> Result<BootConfig, String> {
         members.iter().map(|(name, urls)| (name.clone(), texts(urls))).collect()
     };
     let heartbeat = u64::try_from(config.heartbeat_interval.as_millis()).unwrap_or(u64::MAX);
-    let election_ms = config.election_ticks().saturating_mul(heartbeat);
+    let min_ttl_ms = (config.election_ticks().saturating_mul(3) / 2).saturating_mul(heartbeat);
     let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     Ok(BootConfig {
         data_dir,
@@ -85,8 +86,8 @@ fn boot_config(config: &Config) -> Result<BootConfig, String> {
             ..backend::Limits::default()
         },
         compaction_batch_limit: count(config.compaction_batch_limit),
-        // One and a half election timeouts, rounded up to whole seconds.
-        min_lease_ttl: i64::try_from(election_ms.saturating_mul(3).div_ceil(2000)).unwrap_or(i64::MAX),
+        // One and a half election timeouts in whole ticks, rounded up to whole seconds.
+        min_lease_ttl: i64::try_from(min_ttl_ms.div_ceil(1000)).unwrap_or(i64::MAX),
         max_learners: count(u64::try_from(config.settings.int("max-learners")).unwrap_or(0)),
         segment_size_bytes: wal::DEFAULT_SEGMENT_SIZE_BYTES,
         now_ms: os::clock::wall_ms(),

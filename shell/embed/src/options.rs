@@ -29,6 +29,8 @@ pub struct Options {
     pub reuse_port: bool,
     /// What requests are checked against.
     pub limits: v3rpc::Limits,
+    /// Browser pages that may call (`--cors`).
+    pub cors: etcdhttp::Cors,
     /// Least time between pings of a client (`--grpc-keepalive-min-time`).
     pub ping_interval_min: Duration,
     /// Streams that one connection may have open (`--max-concurrent-streams`).

@@ -1,7 +1,7 @@
 //! The `etcd` program: flags, log, start, signals, stop. `main` calls [`run`] and does nothing else.
 
 use crate::from_config::options;
-use crate::running::{Ended, Running, start};
+use crate::running::{Ended, Running, StartError, start};
 use config::{Action, Build, Config, Field, Notice};
 use log::{Json, Log, Value};
 use os::signals::{Signal, Signals};
@@ -145,7 +145,12 @@ fn begin(
         tracing::info!(address = %url.address(), "serving peer traffic");
     }
     RUNNING.get_or_init(|| running.clone());
-    running.wait_ready().map_err(|error| error.to_string())?;
+    match running.wait_ready() {
+        Ok(()) => {}
+        // It was told to stop before clients could come; that is no failure.
+        Err(StartError::Stopped) => return Ok(running),
+        Err(error) => return Err(error.to_string()),
+    }
     running.serve_clients().map_err(|error| error.to_string())?;
     announce_ready(config, &running);
     Ok(running)

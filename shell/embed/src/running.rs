@@ -3,6 +3,7 @@
 use crate::backend_thread::{self, BackendQueue};
 use crate::member_thread::{self, Driver, Notice};
 use crate::options::{Address, Options};
+use etcdhttp::Cors;
 use grpc::{Listener, Mailbox, NetPool, Protocols, Server, Services, SocketOptions, Waiters, mailbox};
 use node::BootInfo;
 use os::RealDisk;
@@ -22,12 +23,12 @@ use vfs::{Disk, Job};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
-    #[error("listen tcp {address}: bind: {source}")]
+    #[error("listen tcp {address}: bind: {reason}")]
     Listen {
         /// The address.
         address: String,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said, as Go's programs print it.
+        reason: String,
     },
     /// The data directory.
     #[error(transparent)]
@@ -41,6 +42,9 @@ pub enum StartError {
     /// The member ended before it was ready.
     #[error("{0}")]
     Failed(String),
+    /// It was stopped before it was ready.
+    #[error("server stopped")]
+    Stopped,
 }
 
 /// How a member ended.
@@ -57,6 +61,7 @@ pub struct Running {
     member: Arc<Member>,
     info: BootInfo,
     notices: Mutex<Receiver<Notice>>,
+    early_end: Mutex<Option<Ended>>,
     net: NetPool,
     clients: Mutex<Option<Server>>,
     backend: Arc<BackendQueue>,
@@ -68,6 +73,7 @@ pub struct Running {
 struct Pending {
     listeners: Vec<Listener>,
     limits: grpc::Limits,
+    cors: Arc<Cors>,
 }
 
 /// Listens, boots, and starts the threads. Clients are served from [`Running::serve_clients`] on.
@@ -120,11 +126,12 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         member,
         info: booted.info,
         notices: Mutex::new(received),
+        early_end: Mutex::new(None),
         net,
         clients: Mutex::new(None),
         backend,
         threads: Mutex::new(threads),
-        pending: Mutex::new(Some(Pending { listeners: clients.plain, limits })),
+        pending: Mutex::new(Some(Pending { listeners: clients.plain, limits, cors: Arc::new(options.cors) })),
     })
 }
 
@@ -142,12 +149,18 @@ impl Running {
     /// Waits until the member leads, knows itself and its cluster's version.
     ///
     /// # Errors
-    /// [`StartError::Failed`] if it ends before.
+    /// [`StartError::Failed`], [`StartError::Stopped`] if it ends before; [`Running::wait_ended`] sees that too.
     pub fn wait_ready(&self) -> Result<(), StartError> {
-        match self.notices.lock().recv() {
-            Ok(Notice::Ready) => Ok(()),
-            Ok(Notice::Ended(Ended::Failed(reason))) => Err(StartError::Failed(reason)),
-            Ok(Notice::Ended(Ended::Stopped)) | Err(_) => Err(StartError::Failed("server stopped".into())),
+        let notice = self.notices.lock().recv();
+        let ended = match notice {
+            Ok(Notice::Ready) => return Ok(()),
+            Ok(Notice::Ended(ended)) => ended,
+            Err(_) => Ended::Failed("the member's thread is gone".into()),
+        };
+        *self.early_end.lock() = Some(ended.clone());
+        match ended {
+            Ended::Failed(reason) => Err(StartError::Failed(reason)),
+            Ended::Stopped => Err(StartError::Stopped),
         }
     }
 
@@ -157,13 +170,14 @@ impl Running {
     /// [`StartError::Net`].
     pub fn serve_clients(&self) -> Result<(), StartError> {
         let Some(pending) = self.pending.lock().take() else { return Ok(()) };
-        let member = self.member.clone();
+        let (member, cors) = (self.member.clone(), pending.cors);
         let services = move |thread: usize| {
             let waiters = WAITERS.with_borrow(Clone::clone);
             let local = Rc::new(Local::new(member.clone(), thread, waiters));
             let mut services = Services::new();
             v3rpc::register(&mut services, &local);
-            services.http(move |request, _| etcdhttp::handle_client(request, local.clone()));
+            let cors = cors.clone();
+            services.http(move |request, _| etcdhttp::handle_client(request, local.clone(), cors.clone()));
             services
         };
         let server = self.net.serve(pending.listeners, pending.limits, services)?;
@@ -184,6 +198,9 @@ impl Running {
     /// Waits for the end of the member, asked for or not.
     pub fn wait_ended(&self) -> Ended {
         let ended = loop {
+            if let Some(ended) = self.early_end.lock().take() {
+                break ended;
+            }
             match self.notices.lock().recv() {
                 Ok(Notice::Ended(ended)) => break ended,
                 Ok(Notice::Ready) => {}
@@ -244,7 +261,9 @@ fn listen(addresses: &[Address], options: &Options) -> Result<Listeners, StartEr
             Address::Tcp(address) | Address::RefuseTls(address) => address.to_string(),
             Address::Unix(path) => path.display().to_string(),
         };
-        target.push(listener.map_err(|source| StartError::Listen { address: name(), source })?);
+        target.push(
+            listener.map_err(|error| StartError::Listen { address: name(), reason: os::words(&error) })?,
+        );
     }
     Ok(listeners)
 }

@@ -1,23 +1,35 @@
 //! The client listener: `/version` and `/health`.
 
+use crate::cors::Cors;
 use crate::reply::{TEXT, not_get, reply, version};
 use grpc::{HttpRequest, HttpResponse, text_error};
+use http::Method;
 use proto::etcdserverpb::AlarmType;
 use std::rc::Rc;
+use std::sync::Arc;
 use v3rpc::Local;
 
-/// Answers a request on a client listener.
-pub async fn handle(request: HttpRequest, local: Rc<Local>) -> HttpResponse {
+/// Answers a request on a client listener, for pages that `cors` lets call.
+pub async fn handle(request: HttpRequest, local: Rc<Local>, cors: Arc<Cors>) -> HttpResponse {
+    let mut response = answer(&request, &local).await;
+    cors.allow(request.headers(), &mut response);
+    response
+}
+
+async fn answer(request: &HttpRequest, local: &Local) -> HttpResponse {
+    if request.method() == Method::OPTIONS {
+        return HttpResponse::default();
+    }
     let path = request.uri().path();
     if path != "/version" && path != "/health" {
         return text_error(404, "404 page not found");
     }
-    if let Some(refusal) = not_get(&request) {
+    if let Some(refusal) = not_get(request) {
         return refusal;
     }
     match path {
         "/version" => version(local.member().view().as_deref()),
-        _ => health(request.uri().query().unwrap_or_default(), &local).await,
+        _ => health(request.uri().query().unwrap_or_default(), local).await,
     }
 }
 

@@ -4,8 +4,10 @@
 //! and is listed in docs/compat.md.
 
 mod client;
+mod cors;
 mod peer;
 mod reply;
 
 pub use client::handle as handle_client;
+pub use cors::Cors;
 pub use peer::handle as handle_peer;

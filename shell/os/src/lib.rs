@@ -17,3 +17,4 @@ pub mod signals;
 mod words;
 
 pub use disk::RealDisk;
+pub use words::words;

@@ -23,7 +23,7 @@ fn kind(cause: &io::Error) -> ErrorKind {
 }
 
 /// The system's words as Go's programs print them: in lower case and without the number.
-fn words(cause: &io::Error) -> String {
+pub fn words(cause: &io::Error) -> String {
     let text = cause.to_string();
     let text = text.split_once(" (os error").map_or(text.as_str(), |(words, _)| words);
     let mut chars = text.chars();

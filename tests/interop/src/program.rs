@@ -40,6 +40,11 @@ impl Programs {
         run(Command::new(self.path(name)).args(arguments), "")
     }
 
+    /// Runs a command to its end with nothing on its standard input.
+    pub fn run_command(&self, command: &mut Command) -> Outcome {
+        run(command, "")
+    }
+
     /// Runs a program to its end with `input` on its standard input.
     pub fn run_with_input(&self, name: &str, arguments: &[&str], input: &str) -> Outcome {
         run(Command::new(self.path(name)).args(arguments), input)

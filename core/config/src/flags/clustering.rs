@@ -101,7 +101,8 @@ pub(super) const FLAGS: &[Flag] = &[
     .not_yet(),
     flag("discovery-srv", Kind::Text, "", "DNS domain whose SRV records name the members.").not_yet(),
     flag("discovery-srv-name", Kind::Text, "", "Suffix of the service name asked for in DNS.").not_yet(),
-    flag("strict-reconfig-check", Kind::Bool, "true", "Refuse member changes that would lose the quorum."),
+    flag("strict-reconfig-check", Kind::Bool, "true", "Refuse member changes that would lose the quorum.")
+        .not_yet(),
     flag(
         "pre-vote",
         Kind::Bool,

@@ -73,7 +73,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Kind::Uint,
         "5000",
         "Log entries kept behind a snapshot for slow followers.",
-    ),
+    )
+    .not_yet(),
     Flag::new(
         Section::Unsafe,
         "force-new-cluster",

@@ -18,7 +18,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Kind::Bool,
         "true",
         "Skip most of the first wait for an election at start.",
-    ),
+    )
+    .not_yet(),
     flag("listen-peer-urls", Kind::Urls, "http://localhost:2380", "URLs to listen on for other members."),
     flag(
         "listen-client-urls",
@@ -31,7 +32,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Kind::Urls,
         "",
         "URLs to listen on for HTTP only; --listen-client-urls then serve gRPC only.",
-    ),
+    )
+    .not_yet(),
     flag(
         "max-snapshots",
         Kind::Uint,
@@ -68,10 +70,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Kind::Uint32,
         "4294967295",
         "Streams that one client connection may have open.",
-    )
-    .not_yet(),
-    flag("grpc-keepalive-min-time", Kind::Duration, "5s", "Shortest time between two pings of a client.")
-        .not_yet(),
+    ),
+    flag("grpc-keepalive-min-time", Kind::Duration, "5s", "Shortest time between two pings of a client."),
     flag("grpc-keepalive-interval", Kind::Duration, "2h", "Time between two pings of the server (0: none).")
         .not_yet(),
     flag(
@@ -82,11 +82,9 @@ pub(super) const FLAGS: &[Flag] = &[
     )
     .not_yet(),
     flag("socket-reuse-port", Kind::Bool, "false", "Set SO_REUSEPORT on listeners.")
-        .key("socket-options.reuse-port")
-        .not_yet(),
+        .key("socket-options.reuse-port"),
     flag("socket-reuse-address", Kind::Bool, "false", "Set SO_REUSEADDR on listeners.")
-        .key("socket-options.reuse-address")
-        .not_yet(),
+        .key("socket-options.reuse-address"),
     flag("enable-grpc-gateway", Kind::Bool, "true", "Serve the API as JSON over HTTP below /v3/.").not_yet(),
     flag("raft-read-timeout", Kind::Duration, "5s", "Time limit for reads of peer connections, at least 5s.")
         .not_in_file()

@@ -15,7 +15,7 @@ pub(super) const FLAGS: &[Flag] = &[
         .not_yet(),
     flag("metrics", Kind::Text, "basic", "Detail of the metrics; 'extensive' adds histograms of gRPC calls.")
         .not_yet(),
-    flag("listen-metrics-urls", Kind::Urls, "", "Further URLs to serve metrics and health on."),
+    flag("listen-metrics-urls", Kind::Urls, "", "Further URLs to serve metrics and health on.").not_yet(),
     tracing("enable-distributed-tracing", Kind::Bool, "false", "Send traces to a collector."),
     tracing("distributed-tracing-address", Kind::Text, "localhost:4317", "Address of the collector."),
     tracing(

@@ -94,7 +94,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "Cipher suites allowed with TLS 1.2, by their IANA names (empty: the usual ones).",
     )
     .not_yet(),
-    flag("cors", Kind::Origins, "*", "Origins that browsers may call from (empty or *: all).").not_yet(),
+    flag("cors", Kind::Origins, "*", "Origins that browsers may call from (empty or *: all)."),
     flag("host-whitelist", Kind::Set, "*", "Host names accepted in plain HTTP requests (empty or *: all).")
         .not_yet(),
     flag("tls-min-version", Kind::Text, "TLS1.2", "Lowest version of TLS: TLS1.2 or TLS1.3.").not_yet(),

@@ -71,6 +71,30 @@ fn a_directory_whose_level_was_held_opens_in_its_own_release_again() {
     }
 }
 
+/// etcd 3.7 does not read the entries that 3.5 and older wrote: a raise by ours must have put them behind a snapshot.
+#[test]
+fn a_directory_that_ours_has_raised_opens_in_go_3_7() {
+    for release in RELEASES {
+        let Some(programs) = Programs::find(&["etcd", release.etcd, "etcd-3.7", "bbolt", "probe"]) else {
+            return;
+        };
+        for snapshot_count in SNAPSHOT_COUNTS {
+            let place = Place::new("raised");
+            let dump = fill(&programs, &place, release, snapshot_count);
+            place.start(&ours("etcd"), &[snapshot_count]).stop();
+            check_file(&programs, &place, 0);
+            let go = place.ask_on_copy(&programs, &programs.path("etcd-3.7"), STATE);
+            assert_eq!(go[0], dump, "{} {snapshot_count}: content", release.level);
+            assert_eq!(
+                place.ask_on_copy(&programs, &ours("etcd"), STATE),
+                go,
+                "{} {snapshot_count}",
+                release.level
+            );
+        }
+    }
+}
+
 #[test]
 fn a_new_directory_of_ours_opens_in_go_3_7() {
     let Some(programs) = Programs::find(&["etcd", "etcd-3.7", "bbolt", "probe"]) else { return };

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"sort"
 	"strings"
 )
@@ -18,6 +19,7 @@ func plainHTTP(args arguments) error {
 		{"GET", args.endpoint, "/health?serializable=true"},
 		{"POST", args.endpoint, "/health"},
 		{"GET", args.endpoint, "/no/such/path"},
+		{"OPTIONS", args.endpoint, "/version"},
 		{"GET", args.peer, "/version"},
 		{"GET", args.peer, "/members"},
 		{"GET", args.peer, "/raft/probing"},
@@ -66,9 +68,13 @@ func printHeaders(headers http.Header) {
 	}
 }
 
+// probeTime is the clock in an answer of /raft/probing.
+var probeTime = regexp.MustCompile(`"Now":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"`)
+
 // scrub replaces what two servers on other ports cannot have in common.
 func scrub(text string, args arguments) string {
 	text = strings.ReplaceAll(text, args.endpoint, "<client>")
 	text = strings.ReplaceAll(text, args.peer, "<peer>")
+	text = probeTime.ReplaceAllString(text, `"Now":<time>`)
 	return memberID.ReplaceAllString(text, `"id":<member>`)
 }

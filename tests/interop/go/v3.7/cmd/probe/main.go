@@ -9,6 +9,7 @@
 //	probe calls --endpoint E      the answer to each of a list of calls, wrong ones included
 //	probe http --endpoint E --peer P   the answers to plain HTTP requests
 //	probe restock --endpoint E    every key with its value; then the same few keys in place of them
+//	probe large --endpoint E      answers of several MB to clients that are new
 //
 // It ends with status 0 if it got its answer, whatever that is, and with 1 otherwise.
 package main
@@ -40,7 +41,7 @@ type arguments struct {
 
 func main() {
 	if len(os.Args) < 2 {
-		fail(fmt.Errorf("usage: probe load|dump|hashes|fill|calls|http|restock [flags]"))
+		fail(fmt.Errorf("usage: probe load|dump|hashes|fill|calls|http|restock|large [flags]"))
 	}
 	var args arguments
 	flags := flag.NewFlagSet("probe", flag.ExitOnError)
@@ -54,7 +55,7 @@ func main() {
 	_ = flags.Parse(os.Args[2:])
 	subcommands := map[string]func(arguments) error{
 		"load": load, "dump": dump, "hashes": hashes, "fill": fill, "calls": calls, "http": plainHTTP,
-		"restock": restock,
+		"restock": restock, "large": large,
 	}
 	run, ok := subcommands[os.Args[1]]
 	if !ok {
