@@ -5,43 +5,41 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, ready};
 
-use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::time::Sleep;
 
+use crate::activity::{Activity, OpenCall, Outgoing, Partial};
 use crate::frame::{Assembler, Frame};
-use crate::meter::Activity;
 use crate::services::{Context, Kind, LocalFuture, Method};
 use crate::status::{Code, GRPC_STATUS, Status};
 
 /// The sending half of a call's stream, which ends with a status however the call goes.
 pub(crate) struct Responder {
-    stream: SendResponse<Bytes>,
+    stream: SendResponse<Outgoing>,
     content_type: HeaderValue,
-    activity: Rc<Activity>,
+    call: OpenCall,
 }
 
 impl Responder {
     pub(crate) fn new(
-        stream: SendResponse<Bytes>,
+        stream: SendResponse<Outgoing>,
         content_type: HeaderValue,
-        activity: Rc<Activity>,
+        call: OpenCall,
     ) -> Responder {
-        Responder { stream, content_type, activity }
+        Responder { stream, content_type, call }
     }
 
     /// Headers, one DATA frame, trailers.
-    fn message(mut self, frame: Frame) {
-        let result = self.send_message(frame);
-        self.sent(result);
+    fn message(self, frame: Frame) {
+        note_departure(self.send_message(frame));
     }
 
-    fn send_message(&mut self, frame: Frame) -> Result<(), h2::Error> {
+    fn send_message(mut self, frame: Frame) -> Result<(), h2::Error> {
         let head = self.head(StatusCode::OK);
         let mut data = self.stream.send_response(head, false)?;
-        data.send_data(frame.into_bytes(), false)?;
+        data.send_data(Outgoing::new(frame.into_bytes(), self.call), false)?;
         let mut trailers = HeaderMap::with_capacity(1);
         trailers.insert(GRPC_STATUS, Code::Ok.header_value());
         data.send_trailers(trailers)
@@ -56,8 +54,7 @@ impl Responder {
     pub(crate) fn refusal(mut self, http_status: StatusCode, status: &Status) {
         let mut head = self.head(http_status);
         status.write_to(head.headers_mut());
-        let result = self.stream.send_response(head, true).map(drop);
-        self.sent(result);
+        note_departure(self.stream.send_response(head, true).map(drop));
     }
 
     fn head(&self, http_status: StatusCode) -> http::Response<()> {
@@ -68,13 +65,12 @@ impl Responder {
         *head.headers_mut() = headers;
         head
     }
+}
 
-    /// Notes that something was sent. An error only means that the client is gone.
-    fn sent(&self, result: Result<(), h2::Error>) {
-        self.activity.sent.set(true);
-        if let Err(error) = result {
-            tracing::debug!(%error, "client left before its response");
-        }
+/// An error only means that the client is gone.
+fn note_departure(result: Result<(), h2::Error>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "client left before its response");
     }
 }
 
@@ -89,11 +85,10 @@ pub(crate) struct UnaryCall {
     /// Exists once a call with a deadline has to wait.
     timer: Option<Pin<Box<Sleep>>>,
     activity: Rc<Activity>,
-    partial_bytes: usize,
 }
 
 enum Stage {
-    Receiving { assembler: Assembler, context: Option<Context> },
+    Receiving { assembler: Assembler, partial: Partial, context: Option<Context> },
     Running(LocalFuture<Result<Frame, Status>>),
 }
 
@@ -107,19 +102,21 @@ impl UnaryCall {
         responder: Responder,
         context: Context,
         message_max: usize,
+        activity: Rc<Activity>,
     ) -> UnaryCall {
-        let activity = responder.activity.clone();
-        activity.calls.set(activity.calls.get() + 1);
         method.stats.count_started();
         UnaryCall {
             method,
             body,
             deadline: context.deadline.map(tokio::time::Instant::from_std),
             responder: Some(responder),
-            stage: Stage::Receiving { assembler: Assembler::new(message_max), context: Some(context) },
+            stage: Stage::Receiving {
+                assembler: Assembler::new(message_max),
+                partial: Partial::new(activity.clone()),
+                context: Some(context),
+            },
             timer: None,
             activity,
-            partial_bytes: 0,
         }
     }
 
@@ -151,10 +148,11 @@ impl UnaryCall {
         &mut self,
         cx: &mut std::task::Context<'_>,
     ) -> Poll<Result<Result<Frame, Status>, Cancelled>> {
+        ready!(self.activity.poll_room(cx));
         loop {
-            let (assembler, context) = match &mut self.stage {
+            let (assembler, partial, context) = match &mut self.stage {
                 Stage::Running(handler) => return handler.as_mut().poll(cx).map(Ok),
-                Stage::Receiving { assembler, context } => (assembler, context),
+                Stage::Receiving { assembler, partial, context } => (assembler, partial, context),
             };
             let message = match ready!(self.body.poll_data(cx)) {
                 None => return Poll::Ready(Ok(Err(assembler.ended()))),
@@ -166,12 +164,11 @@ impl UnaryCall {
                         // The window of a stream that has served its purpose needs no refill.
                         Ok(Some(message)) => message,
                         Ok(None) => {
-                            let held_bytes = assembler.held_bytes();
-                            // Fails only for more than was received.
-                            let _released = self.body.flow_control().release_capacity(piece_bytes);
-                            if let Err(status) = self.hold(held_bytes) {
+                            if let Err(status) = partial.grow_to(assembler.held_bytes()) {
                                 return Poll::Ready(Ok(Err(status)));
                             }
+                            // Fails only for more than was received.
+                            let _released = self.body.flow_control().release_capacity(piece_bytes);
                             continue;
                         }
                     }
@@ -185,22 +182,7 @@ impl UnaryCall {
                 ))));
             };
             self.stage = Stage::Running(handler(message, context));
-            self.hold(0).ok();
         }
-    }
-
-    /// Accounts for `held_bytes` of an incomplete message.
-    fn hold(&mut self, held_bytes: usize) -> Result<(), Status> {
-        let total = self.activity.partial_bytes.get() - self.partial_bytes + held_bytes;
-        self.activity.partial_bytes.set(total);
-        self.partial_bytes = held_bytes;
-        if total > PARTIAL_BYTES_MAX {
-            return Err(Status::new(
-                Code::ResourceExhausted,
-                "too many bytes of incomplete requests on a connection",
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -229,13 +211,3 @@ impl Future for UnaryCall {
         Poll::Pending
     }
 }
-
-impl Drop for UnaryCall {
-    fn drop(&mut self) {
-        self.activity.calls.set(self.activity.calls.get() - 1);
-        self.hold(0).ok();
-    }
-}
-
-/// Bytes of incomplete requests that one connection may hold: far above honest use, as whole requests do not count.
-const PARTIAL_BYTES_MAX: usize = 256 * 1024 * 1024;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -9,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use crate::drain::{Drain, Follower, Phase};
 use crate::http1;
 use crate::http2::{self, PREFACE};
+use crate::pool::Counters;
 use crate::services::{Peer, Services};
 
 /// What a listener speaks.
@@ -35,7 +37,7 @@ pub struct Limits {
     pub ping_interval_min: Duration,
     /// Silence after which a client is asked whether it is there.
     pub keepalive_interval: Duration,
-    /// How long it may take to answer.
+    /// How long it may take to answer, and how long it may take none of the bytes that wait for it.
     pub keepalive_timeout: Duration,
     /// How long a connection may take to say what it speaks.
     pub first_bytes_timeout: Duration,
@@ -43,6 +45,8 @@ pub struct Limits {
     pub read_header_timeout: Duration,
     /// Connections of one thread that have not yet said what they speak.
     pub undecided_max: usize,
+    /// Bytes of incomplete requests that all connections of the server may hold; more are RESOURCE_EXHAUSTED.
+    pub partial_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -58,6 +62,7 @@ impl Default for Limits {
             first_bytes_timeout: Duration::from_secs(10),
             read_header_timeout: Duration::from_secs(5 * 60),
             undecided_max: 4096,
+            partial_bytes_max: 1 << 30,
         }
     }
 }
@@ -70,16 +75,18 @@ pub async fn serve_connection<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
     peer: Rc<Peer>,
     drain: &Drain,
 ) {
-    serve_counted(io, services, limits, peer, drain.follow(), ()).await;
+    serve_counted(io, services, limits, peer, drain.follow(), Arc::default(), ()).await;
 }
 
-/// As [`serve_connection`]; `undecided` is dropped when it is known what the connection speaks.
+/// As [`serve_connection`], of the server that `counters` belong to; `undecided` is dropped when it is known what the
+/// connection speaks.
 pub(crate) async fn serve_counted<IO: AsyncRead + AsyncWrite + Unpin + 'static, G>(
     mut io: IO,
     services: Rc<Services>,
     limits: &Limits,
     peer: Rc<Peer>,
     follower: Follower,
+    counters: Arc<Counters>,
     undecided: G,
 ) {
     let first = tokio::select! {
@@ -93,7 +100,7 @@ pub(crate) async fn serve_counted<IO: AsyncRead + AsyncWrite + Unpin + 'static, 
     }
     match (first, limits.protocols) {
         (Ok(Ok(First::Http2)), Protocols::Both | Protocols::GrpcOnly) => {
-            http2::serve(io, services, limits, peer, follower).await;
+            http2::serve(io, services, limits, peer, follower, counters).await;
         }
         (Ok(Ok(First::Http1(bytes))), Protocols::Both | Protocols::HttpOnly) if !bytes.is_empty() => {
             http1::serve(io, bytes, services, limits, peer, follower).await;

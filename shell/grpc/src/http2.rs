@@ -4,21 +4,23 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::{Connection, SendResponse};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::activity::{Activity, OpenCall, Outgoing};
 use crate::call::{Responder, UnaryCall};
 use crate::connection::Limits;
 use crate::drain::{Follower, Phase};
 use crate::frame;
-use crate::keepalive::{Keepalive, KeepalivePolicy};
-use crate::meter::{Activity, Meter, PingPolicy};
+use crate::keepalive::{Keepalive, KeepalivePolicy, Stall};
+use crate::meter::{Meter, PingPolicy};
+use crate::pool::Counters;
 use crate::services::{self, Kind, Peer, Services};
 use crate::status::{Code, Status, quote};
 use crate::timeout;
@@ -34,8 +36,9 @@ pub(crate) async fn serve<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
     limits: &Limits,
     peer: Rc<Peer>,
     follower: Follower,
+    counters: Arc<Counters>,
 ) {
-    let activity = Rc::new(Activity::default());
+    let activity = Activity::new(limits, counters);
     let meter = Meter::new(PingPolicy { interval_min: limits.ping_interval_min }, Instant::now());
     let wire = Wire::new(io, PREFACE, meter, activity.clone());
     let connection = match handshake(&wire, limits, &follower).await {
@@ -45,6 +48,8 @@ pub(crate) async fn serve<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
     };
     let mut driver = Driver {
         keepalive: None,
+        stall: Stall::new(limits.keepalive_timeout),
+        ended: None,
         connection,
         wire: wire.clone(),
         services,
@@ -72,12 +77,13 @@ async fn handshake<IO: AsyncRead + AsyncWrite + Unpin>(
     wire: &Wire<IO>,
     limits: &Limits,
     follower: &Follower,
-) -> Result<Option<Connection<Wire<IO>, Bytes>>, Ended> {
+) -> Result<Option<Connection<Wire<IO>, Outgoing>>, Ended> {
     let mut builder = h2::server::Builder::new();
     builder
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .data_frame_budget(UNREAD_FRAMES_MAX * 256)
         // The meter bounds floods by rate; these guards count over a connection's life and would end honest ones.
         .max_pending_accept_reset_streams(usize::MAX)
         .max_local_error_reset_streams(None);
@@ -98,7 +104,7 @@ async fn handshake<IO: AsyncRead + AsyncWrite + Unpin>(
 
 /// Drives one connection; one task.
 struct Driver<IO> {
-    connection: Connection<Wire<IO>, Bytes>,
+    connection: Connection<Wire<IO>, Outgoing>,
     wire: Wire<IO>,
     services: Rc<Services>,
     message_max: usize,
@@ -108,6 +114,9 @@ struct Driver<IO> {
     /// Whether the client was told that the server drains.
     is_told: bool,
     keepalive: Option<Keepalive>,
+    stall: Stall,
+    /// How the machine has ended; what is gathered still goes out.
+    ended: Option<Result<(), h2::Error>>,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
@@ -126,40 +135,49 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             }
             _ => {}
         }
-        let accepted = self.poll_accept(cx);
+        let machine = if self.ended.is_none() { self.poll_machine(cx) } else { Machine::Rests };
         let written = self.wire.poll_write_gathered(cx).map_err(Ended::from)?;
         if self.wire.violation().is_some() {
             return Poll::Ready(Ok(()));
         }
-        if let Poll::Ready(ended) = accepted {
-            // What is gathered still goes out before the end.
-            return written.map(|()| ended.map_err(Ended::from));
+        if written.is_ready()
+            && let Some(ended) = self.ended.take()
+        {
+            return Poll::Ready(ended.map_err(Ended::from));
+        }
+        if machine == Machine::Rests && self.wire.machine_waits() {
+            cx.waker().wake_by_ref();
+        }
+        if self.stall.poll_dead(cx, self.wire.stuck_at()).is_ready() {
+            return Poll::Ready(Err(Ended::Stuck));
         }
         if let Some(keepalive) = &mut self.keepalive
-            && keepalive.poll_dead(cx, self.wire.last_read()).is_ready()
+            && keepalive.poll_dead(cx, self.wire.last_sign()).is_ready()
         {
             return Poll::Ready(Err(Ended::Silent));
         }
         Poll::Pending
     }
 
-    /// Ready when the connection has ended.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+    /// Lets the machine read and write, and starts the calls it has read.
+    fn poll_machine(&mut self, cx: &mut Context<'_>) -> Machine {
         for _ in 0..CALLS_PER_POLL_MAX {
             match self.connection.poll_accept(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Machine::Rests,
                 Poll::Ready(Some(Ok((request, stream)))) => self.start(request, stream),
+                Poll::Ready(ended) => {
+                    self.ended = Some(ended.transpose().map(drop));
+                    return Machine::Rests;
+                }
             }
         }
         // More are waiting; other connections of this thread come first.
         cx.waker().wake_by_ref();
-        Poll::Pending
+        Machine::IsBusy
     }
 
     /// Starts a call: checks in the order of grpc-go, runs it, and gives it a task if it has to wait.
-    fn start(&self, request: http::Request<RecvStream>, stream: SendResponse<Bytes>) {
+    fn start(&self, request: http::Request<RecvStream>, stream: SendResponse<Outgoing>) {
         let (head, body) = request.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE);
         let Some(echoed) = content_type_echoed(content_type) else {
@@ -191,7 +209,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             deadline: deadline.map(|deadline| deadline.at),
             peer: self.peer.clone(),
         };
-        let mut call = UnaryCall::new(method, body, responder, context, self.message_max);
+        let mut call =
+            UnaryCall::new(method, body, responder, context, self.message_max, self.activity.clone());
         // Most requests have arrived whole by now, and many handlers need not wait: no task for those. What this poll
         // registers is void, because the task that takes over polls anew.
         if call.poll_run(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -209,9 +228,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         Ok(method)
     }
 
-    fn responder(&self, stream: SendResponse<Bytes>, content_type: HeaderValue) -> Responder {
-        Responder::new(stream, content_type, self.activity.clone())
+    fn responder(&self, stream: SendResponse<Outgoing>, content_type: HeaderValue) -> Responder {
+        Responder::new(stream, content_type, OpenCall::new(self.activity.clone()))
     }
+}
+
+/// How a poll of the HTTP/2 machine ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    /// It has done all it can for the moment.
+    Rests,
+    /// It has read more calls than were started.
+    IsBusy,
 }
 
 /// Why a connection ended that did not end in order.
@@ -223,6 +251,8 @@ enum Ended {
     Write(#[from] io::Error),
     #[error("no answer to a keep-alive ping")]
     Silent,
+    #[error("client does not read")]
+    Stuck,
 }
 
 /// The content type of the response to a request of `content_type`: the same, so that a subtype comes back. `None` for
@@ -263,8 +293,11 @@ const GRPC_PROTO: HeaderValue = HeaderValue::from_static("application/grpc+proto
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// With less, small frames that wait to be read end honest connections: h2 allows them half of this in overhead.
-const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
+/// What a client may send that no handler has read, over all its streams; it waits when there is more.
+const CONNECTION_WINDOW_BYTES: u32 = 256 << 20;
+/// Tiny DATA frames of a connection that no handler has read: each holds memory beside its bytes. Tens of thousands at
+/// once are honest. h2 counts 256 for a frame less its bytes.
+const UNREAD_FRAMES_MAX: usize = 256 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// As in Go.
 const HEADER_LIST_BYTES_MAX: u32 = 16 << 20;

@@ -1,4 +1,4 @@
-//! Finds clients that are gone without a word: pings after silence, and closes when nothing comes back.
+//! Finds clients that are gone without a word: pings after silence, and closes when nothing comes back or goes out.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,14 +29,15 @@ impl Keepalive {
         Keepalive { policy, ping_pong, asked: None, timer: Box::pin(tokio::time::sleep(policy.interval)) }
     }
 
-    /// Ready when the client is to be given up. `last_read` is when it last sent anything, which counts as an answer.
-    pub(crate) fn poll_dead(&mut self, cx: &mut Context<'_>, last_read: Instant) -> Poll<()> {
+    /// Ready when the client is to be given up. `last_sign` is when it last did anything, which counts as an
+    /// answer.
+    pub(crate) fn poll_dead(&mut self, cx: &mut Context<'_>, last_sign: Instant) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let next = match self.asked {
-                Some(asked) if last_read <= asked => return Poll::Ready(()),
-                _ if last_read.elapsed() < self.policy.interval => {
+                Some(asked) if last_sign <= asked => return Poll::Ready(()),
+                _ if last_sign.elapsed() < self.policy.interval => {
                     self.asked = None;
-                    last_read + self.policy.interval
+                    last_sign + self.policy.interval
                 }
                 _ => {
                     let now = Instant::now();
@@ -48,8 +49,39 @@ impl Keepalive {
             };
             self.timer.as_mut().reset(next.into());
         }
-        // An answer is noted in `last_read`; taking it allows the next ping.
+        // An answer is noted in `last_sign`; taking it allows the next ping.
         let _pong = self.ping_pong.poll_pong(cx);
         Poll::Pending
+    }
+}
+
+/// Finds clients that leave what is for them lying. grpc-go's server has the same from the TCP user timeout.
+pub(crate) struct Stall {
+    timeout: Duration,
+    /// Bytes that had been taken when the timer was set.
+    taken_bytes: u64,
+    /// Exists once something has waited.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stall {
+    /// Gives clients up that take nothing for `timeout`.
+    pub(crate) fn new(timeout: Duration) -> Stall {
+        Stall { timeout, taken_bytes: 0, timer: None }
+    }
+
+    /// Ready when the client is to be given up. `stuck_at` is how many bytes it has taken while others wait for it.
+    pub(crate) fn poll_dead(&mut self, cx: &mut Context<'_>, stuck_at: Option<u64>) -> Poll<()> {
+        let Some(taken_bytes) = stuck_at else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let has_moved = std::mem::replace(&mut self.taken_bytes, taken_bytes) != taken_bytes;
+        let timeout = self.timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        if has_moved {
+            timer.as_mut().reset(tokio::time::Instant::now() + timeout);
+        }
+        timer.as_mut().poll(cx)
     }
 }

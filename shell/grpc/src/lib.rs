@@ -16,6 +16,7 @@
 //!
 //! It must never block a net thread, and never allocate what a peer merely announces.
 
+mod activity;
 mod call;
 mod connection;
 mod drain;
@@ -29,6 +30,7 @@ mod mailbox;
 mod meter;
 mod outbox;
 mod pool;
+mod scanner;
 mod services;
 mod status;
 mod timeout;

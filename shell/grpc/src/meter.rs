@@ -1,22 +1,13 @@
 //! Counts the HTTP/2 frames that cost us work and the client nothing (contract C11).
 //!
-//! The meter reads the nine-byte headers of incoming frames as they pass. Resets, settings, empty data and the like
-//! draw on a budget that refills with time: an honest burst passes, a flood does not. Pings follow the rule of grpc-go,
-//! whose clients know the answer `too_many_pings`.
+//! The meter sees the headers of the frames that pass by, in both directions. Resets, settings, empty data and the like
+//! draw on a budget that refills with time: an honest burst passes, a flood does not. Resets that we send count too:
+//! a client can provoke them. Pings follow the rule of grpc-go, whose clients know the answer `too_many_pings`.
 
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// What connection, calls and meter tell each other.
-#[derive(Debug, Default)]
-pub(crate) struct Activity {
-    /// Calls in flight.
-    pub(crate) calls: Cell<usize>,
-    /// Set when headers or data of a call were sent; a ping after that is never a strike.
-    pub(crate) sent: Cell<bool>,
-    /// Bytes of requests that are not complete.
-    pub(crate) partial_bytes: Cell<usize>,
-}
+use crate::activity::Activity;
+use crate::scanner::{FrameHeader, Scanner, kind};
 
 /// Why a connection is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +35,16 @@ pub(crate) struct PingPolicy {
     pub(crate) interval_min: Duration,
 }
 
-/// Reads the headers of the frames a client sends, after the preface.
+/// Watches the frames of one connection, after the preface.
 #[derive(Debug)]
 pub(crate) struct Meter {
     policy: PingPolicy,
-    header: [u8; FRAME_HEADER_BYTES],
-    header_bytes: usize,
-    payload_left: usize,
+    incoming: Scanner,
+    outgoing: Scanner,
     /// Highest stream the client opened, for GOAWAY.
     stream_id_max: u32,
+    /// Frames read that may have made output, since [`Meter::output_left`].
+    unanswered: usize,
     budget: Budget,
     last_ping: Option<Instant>,
     ping_strikes: u32,
@@ -63,10 +55,10 @@ impl Meter {
     pub(crate) fn new(policy: PingPolicy, now: Instant) -> Meter {
         Meter {
             policy,
-            header: [0; FRAME_HEADER_BYTES],
-            header_bytes: 0,
-            payload_left: 0,
+            incoming: Scanner::default(),
+            outgoing: Scanner::default(),
             stream_id_max: 0,
+            unanswered: 0,
             budget: Budget { frames: FLOOD_BURST, refilled: now },
             last_ping: None,
             ping_strikes: 0,
@@ -75,18 +67,19 @@ impl Meter {
     }
 
     /// Looks at the next `bytes` from the client.
-    pub(crate) fn observe(&mut self, mut bytes: &[u8], now: Instant, activity: &Activity) {
-        while !bytes.is_empty() {
-            let skipped = self.payload_left.min(bytes.len());
-            self.payload_left -= skipped;
-            bytes = &bytes[skipped..];
-            let taken = (FRAME_HEADER_BYTES - self.header_bytes).min(bytes.len());
-            self.header[self.header_bytes..self.header_bytes + taken].copy_from_slice(&bytes[..taken]);
-            self.header_bytes += taken;
-            bytes = &bytes[taken..];
-            if self.header_bytes == FRAME_HEADER_BYTES {
-                self.header_bytes = 0;
-                self.frame(now, activity);
+    pub(crate) fn observe_read(&mut self, mut bytes: &[u8], now: Instant, activity: &Activity) {
+        while let Some(frame) = self.incoming.next_in(&mut bytes) {
+            self.read(frame, now, activity);
+        }
+    }
+
+    /// Looks at the next `bytes` that went to the client.
+    pub(crate) fn observe_written(&mut self, mut bytes: &[u8], now: Instant, activity: &Activity) {
+        while let Some(frame) = self.outgoing.next_in(&mut bytes) {
+            match frame.kind {
+                kind::HEADERS | kind::DATA => activity.sent.set(true),
+                kind::RST_STREAM => self.charge(now),
+                _ => {}
             }
         }
     }
@@ -101,26 +94,41 @@ impl Meter {
         self.stream_id_max
     }
 
-    fn frame(&mut self, now: Instant, activity: &Activity) {
-        let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = self.header;
-        let length = u32::from_be_bytes([0, l0, l1, l2]);
-        let stream_id = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
-        self.payload_left = length as usize;
-        match kind {
-            kind::DATA if length > 0 || flags & FLAG_END_STREAM != 0 => {}
-            kind::HEADERS => self.stream_id_max = self.stream_id_max.max(stream_id),
-            kind::WINDOW_UPDATE => {}
-            kind::SETTINGS | kind::PING if flags & FLAG_ACK != 0 => {}
-            kind::PING => self.ping(now, activity),
-            _ => {
-                if !self.budget.take(now) {
-                    self.violation.get_or_insert(Violation::Flood);
-                }
+    /// Whether so much was read that what it caused has to be written before more is read.
+    pub(crate) fn is_read_enough(&self) -> bool {
+        self.unanswered >= UNANSWERED_MAX
+    }
+
+    /// Everything that the frames read so far have caused was written.
+    pub(crate) fn output_left(&mut self) {
+        self.unanswered = 0;
+    }
+
+    fn read(&mut self, frame: FrameHeader, now: Instant, activity: &Activity) {
+        match frame.kind {
+            kind::HEADERS => {
+                self.stream_id_max = self.stream_id_max.max(frame.stream_id);
+                self.unanswered += 1;
             }
+            // Data of a stream that is closed is answered with a reset.
+            kind::DATA if frame.payload_bytes > 0 || frame.flags & FLAG_END_STREAM != 0 => {
+                self.unanswered += 1;
+            }
+            kind::WINDOW_UPDATE => {}
+            kind::SETTINGS | kind::PING if frame.flags & FLAG_ACK != 0 => {}
+            kind::PING => self.ping(now, activity),
+            _ => self.charge(now),
         }
     }
 
-    /// grpc-go: a ping that comes too early is a strike, the third ends the connection; answering a call forgives.
+    fn charge(&mut self, now: Instant) {
+        if !self.budget.take(now) {
+            self.violation.get_or_insert(Violation::Flood);
+        }
+    }
+
+    /// grpc-go: a ping that comes too early is a strike, the third ends the connection; headers or data that were sent
+    /// forgive.
     fn ping(&mut self, now: Instant, activity: &Activity) {
         let last = self.last_ping.replace(now);
         if activity.sent.replace(false) {
@@ -159,18 +167,10 @@ impl Budget {
     }
 }
 
-/// Types of frames. Source: RFC 9113, section 6.
-mod kind {
-    pub(super) const DATA: u8 = 0;
-    pub(super) const HEADERS: u8 = 1;
-    pub(super) const SETTINGS: u8 = 4;
-    pub(super) const PING: u8 = 6;
-    pub(super) const WINDOW_UPDATE: u8 = 8;
-}
-
-const FRAME_HEADER_BYTES: usize = 9;
 const FLAG_END_STREAM: u8 = 1;
 const FLAG_ACK: u8 = 1;
+/// Frames read before what they caused is written. What h2 keeps for each until then is up to half a kilobyte.
+const UNANSWERED_MAX: usize = 4096;
 /// Frames a connection may send at once: 20,000 open-and-cancel pass in etcd, so they must here.
 const FLOOD_BURST: u64 = 32_768;
 /// Frames a connection may send for ever.
@@ -183,8 +183,10 @@ const PING_INTERVAL_MIN_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const RST_STREAM: u8 = 3;
+    use crate::activity::OpenCall;
+    use crate::connection::Limits;
+    use std::rc::Rc;
+    use std::sync::Arc;
 
     fn frame(kind: u8, flags: u8, stream_id: u32, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -195,55 +197,47 @@ mod tests {
         Meter::new(PingPolicy { interval_min: Duration::from_secs(5) }, now)
     }
 
-    #[test]
-    fn frames_are_found_however_the_bytes_are_cut() {
-        let now = Instant::now();
-        let bytes =
-            [frame(kind::HEADERS, 4, 7, &[9; 20]), frame(kind::DATA, 1, 7, &[1; 300])].concat().repeat(3);
-        for step in [1, 2, 8, 9, 10, 31, bytes.len()] {
-            let mut meter = meter(now);
-            bytes.chunks(step).for_each(|piece| meter.observe(piece, now, &Activity::default()));
-            assert_eq!(
-                (meter.stream_id_max(), meter.header_bytes, meter.payload_left),
-                (7, 0, 0),
-                "step {step}"
-            );
-            assert_eq!(meter.budget.frames, FLOOD_BURST);
-        }
+    fn activity() -> Rc<Activity> {
+        Activity::new(&Limits::default(), Arc::default())
     }
 
     #[test]
     fn burst_of_resets_passes_and_a_flood_does_not() {
         let start = Instant::now();
-        let mut meter = meter(start);
-        let reset = frame(RST_STREAM, 0, 1, &[0; 4]);
-        meter.observe(&reset.repeat(FLOOD_BURST as usize), start, &Activity::default());
-        assert_eq!(meter.violation(), None);
-        let later = start + Duration::from_secs(3);
-        meter.observe(&reset.repeat(3 * FLOOD_REFILL_PER_SECOND as usize), later, &Activity::default());
-        assert_eq!(meter.violation(), None);
-        meter.observe(&reset, later, &Activity::default());
-        assert_eq!(meter.violation(), Some(Violation::Flood));
+        let reset = frame(kind::RST_STREAM, 0, 1, &[0; 4]);
+        // From the client, or provoked by it.
+        for observe in [Meter::observe_read, Meter::observe_written] {
+            let (mut meter, activity) = (meter(start), activity());
+            observe(&mut meter, &reset.repeat(FLOOD_BURST as usize), start, &activity);
+            assert_eq!(meter.violation(), None);
+            let later = start + Duration::from_secs(3);
+            observe(&mut meter, &reset.repeat(3 * FLOOD_REFILL_PER_SECOND as usize), later, &activity);
+            assert_eq!(meter.violation(), None);
+            observe(&mut meter, &reset, later, &activity);
+            assert_eq!(meter.violation(), Some(Violation::Flood));
+        }
     }
 
     #[test]
     fn pings_follow_the_rule_of_grpc_go() {
         let start = Instant::now();
         let ping = frame(kind::PING, 0, 0, &[0; 8]);
-        let violation = |calls: usize, gap: Duration, answer_between: bool| {
-            let mut meter = meter(start);
-            let activity = Activity::default();
-            activity.calls.set(calls);
+        let data = frame(kind::DATA, 0, 1, &[0; 100]);
+        let violation = |calls: usize, gap: Duration, between: &[u8]| {
+            let (mut meter, activity) = (meter(start), activity());
+            let _calls: Vec<_> = (0..calls).map(|_| OpenCall::new(activity.clone())).collect();
             for n in 0..5 {
-                activity.sent.set(answer_between);
-                meter.observe(&ping, start + gap * n, &activity);
+                meter.observe_written(between, start + gap * n, &activity);
+                meter.observe_read(&ping, start + gap * n, &activity);
             }
             meter.violation()
         };
-        assert_eq!(violation(1, Duration::from_secs(5), false), None);
-        assert_eq!(violation(1, Duration::from_secs(4), false), Some(Violation::TooManyPings));
-        assert_eq!(violation(1, Duration::from_millis(1), true), None);
-        assert_eq!(violation(0, Duration::from_secs(60), false), Some(Violation::TooManyPings));
+        assert_eq!(violation(1, Duration::from_secs(5), &[]), None);
+        assert_eq!(violation(1, Duration::from_secs(4), &[]), Some(Violation::TooManyPings));
+        assert_eq!(violation(0, Duration::from_millis(1), &data), None);
+        assert_eq!(violation(0, Duration::from_secs(60), &[]), Some(Violation::TooManyPings));
+        // What is no part of an answer forgives nothing.
+        assert_eq!(violation(0, Duration::from_secs(60), &ping), Some(Violation::TooManyPings));
     }
 
     #[test]
@@ -251,7 +245,20 @@ mod tests {
         let now = Instant::now();
         let mut meter = meter(now);
         let acks = [frame(kind::PING, 1, 0, &[0; 8]), frame(kind::SETTINGS, 1, 0, &[])].concat();
-        meter.observe(&acks.repeat(50_000), now, &Activity::default());
+        meter.observe_read(&acks.repeat(50_000), now, &activity());
         assert_eq!(meter.violation(), None);
+    }
+
+    #[test]
+    fn frames_that_make_no_output_do_not_hold_up_reading() {
+        let now = Instant::now();
+        let (mut meter, activity) = (meter(now), activity());
+        let updates = frame(kind::WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]).repeat(2 * UNANSWERED_MAX);
+        meter.observe_read(&updates, now, &activity);
+        assert!(!meter.is_read_enough());
+        meter.observe_read(&frame(kind::DATA, 0, 1, b"x").repeat(UNANSWERED_MAX), now, &activity);
+        assert!(meter.is_read_enough());
+        meter.output_left();
+        assert!(!meter.is_read_enough());
     }
 }

@@ -174,6 +174,8 @@ pub struct Counters {
     pub open: AtomicU64,
     /// Connections closed at once because too many had not said what they speak.
     pub refused: AtomicU64,
+    /// Bytes of requests that are not complete, held now; [`Limits::partial_bytes_max`] bounds it.
+    pub partial_bytes: AtomicUsize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -346,9 +348,10 @@ impl LocalServer {
         let undecided = CountedCell::new(self.undecided.clone());
         let open = CountedOpen::new(self.counters.clone());
         let follower = self.drain.follow();
+        let counters = self.counters.clone();
         tokio::task::spawn_local(async move {
             let Offer::Serve { limits, .. } = &*offer else { return };
-            serve_counted(io, services, limits, Rc::new(peer), follower, undecided).await;
+            serve_counted(io, services, limits, Rc::new(peer), follower, counters, undecided).await;
             drop(open);
         });
     }

@@ -3,6 +3,9 @@
 //! The machine flushes after every few frames; here a flush is a note, and the connection writes everything once at the
 //! end of its poll. So a batch of responses is one system call. What is gathered lives in a buffer that threads reuse:
 //! an idle connection holds none.
+//!
+//! A client that asks but does not read is not read either: after a number of frames ([`Meter::is_read_enough`]) the
+//! machine gets no more until what they caused was written.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
@@ -13,7 +16,9 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::meter::{Activity, Meter, Violation};
+use crate::activity::Activity;
+use crate::meter::{Meter, Violation};
+use crate::scanner::kind;
 
 /// One connection's socket, shared by the HTTP/2 machine and whoever drives it.
 pub(crate) struct Wire<IO> {
@@ -27,11 +32,13 @@ struct State<IO> {
     gathered: Vec<u8>,
     /// How much of `gathered` is written.
     written: usize,
-    /// The machine was refused a write, so it may stand in the middle of a frame.
+    /// The machine was refused a write: it has more to say, and may stand in the middle of a frame.
     is_refused: bool,
+    /// Bytes the socket has taken.
+    taken_bytes: u64,
     meter: Meter,
     activity: Rc<Activity>,
-    last_read: Instant,
+    last_sign: Instant,
 }
 
 impl<IO> Wire<IO> {
@@ -43,21 +50,44 @@ impl<IO> Wire<IO> {
             gathered: Vec::new(),
             written: 0,
             is_refused: false,
+            taken_bytes: 0,
             meter,
             activity,
-            last_read: Instant::now(),
+            last_sign: Instant::now(),
         };
         Wire { state: Rc::new(RefCell::new(state)) }
     }
 
-    /// When the client last sent something.
-    pub(crate) fn last_read(&self) -> Instant {
-        self.state.borrow().last_read
+    /// When the client last gave a sign of life: it sent something, or took something while we do not read.
+    pub(crate) fn last_sign(&self) -> Instant {
+        self.state.borrow().last_sign
+    }
+
+    /// How many bytes the socket has taken so far, if it takes no more at the moment.
+    pub(crate) fn stuck_at(&self) -> Option<u64> {
+        let state = self.state.borrow();
+        (state.written < state.gathered.len()).then_some(state.taken_bytes)
     }
 
     /// What the client did, if it was too much.
     pub(crate) fn violation(&self) -> Option<Violation> {
         self.state.borrow().meter.violation()
+    }
+
+    /// To be asked when the machine has done all it can and [`Wire::poll_write_gathered`] was tried: whether it waits for
+    /// something that has happened by now, so that it has to be polled again.
+    pub(crate) fn machine_waits(&self) -> bool {
+        let state = &mut *self.state.borrow_mut();
+        if state.written < state.gathered.len() {
+            // The socket wakes the driver.
+            return false;
+        }
+        if state.is_refused {
+            return true;
+        }
+        let is_paused = state.meter.is_read_enough();
+        state.meter.output_left();
+        is_paused
     }
 }
 
@@ -102,7 +132,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> State<IO> {
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            let taken = &self.gathered[self.written..self.written + count];
+            let now = Instant::now();
+            self.meter.observe_written(taken, now, &self.activity);
             self.written += count;
+            self.taken_bytes += count as u64;
+            if self.meter.is_read_enough() {
+                self.last_sign = now;
+            }
         }
         if !self.gathered.is_empty() {
             self.written = 0;
@@ -118,6 +155,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> State<IO> {
             ready!(self.poll_write_gathered(cx))?;
         }
         self.is_refused = false;
+        if self.written >= GATHERED_MAX {
+            self.gathered.drain(..self.written);
+            self.written = 0;
+        }
         if self.gathered.capacity() == 0 {
             self.gathered = SPARE.take();
         }
@@ -138,7 +179,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> State<IO> {
         let debug_data = violation.debug_data();
         let length = u32::try_from(8 + debug_data.len()).expect("the words are short").to_be_bytes();
         self.gathered.extend_from_slice(&length[1..]);
-        self.gathered.extend_from_slice(&[GO_AWAY, 0, 0, 0, 0, 0]);
+        self.gathered.extend_from_slice(&[kind::GO_AWAY, 0, 0, 0, 0, 0]);
         self.gathered.extend_from_slice(&self.meter.stream_id_max().to_be_bytes());
         self.gathered.extend_from_slice(&ENHANCE_YOUR_CALM.to_be_bytes());
         self.gathered.extend_from_slice(debug_data);
@@ -158,12 +199,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<IO> {
             state.preface_left = later;
             return Poll::Ready(Ok(()));
         }
+        if state.meter.is_read_enough() {
+            // The driver polls the machine again once the output has left.
+            return Poll::Pending;
+        }
         let start = buffer.filled().len();
         ready!(Pin::new(&mut state.io).poll_read(cx, buffer))?;
         let read = &buffer.filled()[start..];
         if !read.is_empty() {
-            state.last_read = Instant::now();
-            state.meter.observe(read, state.last_read, &state.activity);
+            state.last_sign = Instant::now();
+            state.meter.observe_read(read, state.last_sign, &state.activity);
         }
         Poll::Ready(Ok(()))
     }
@@ -223,6 +268,5 @@ const SPARE_BYTES_MAX: usize = 256 * 1024;
 /// How long, and for how many bytes, a refused client is listened to.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
-/// Source: RFC 9113, sections 6.8 and 7.
-const GO_AWAY: u8 = 7;
+/// Source: RFC 9113, section 7.
 const ENHANCE_YOUR_CALM: u32 = 0xb;

@@ -1,6 +1,8 @@
 //! A server with a few methods, and a client that sees every header.
 #![allow(dead_code, missing_docs)]
 
+pub mod raw;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

@@ -5,6 +5,7 @@ mod directories;
 mod go_client;
 mod hops;
 mod kill;
+mod large_answers;
 mod other_clients;
 mod refusals;
 mod walkthrough;
