@@ -30,7 +30,7 @@ impl Server {
     /// If it ends or takes too long.
     pub fn start(command: Command, directory: &Path) -> Self {
         let mut server = Self::spawn(command, directory);
-        server.wait_until_ready();
+        server.wait_for(READY);
         server
     }
 
@@ -46,17 +46,6 @@ impl Server {
         command.stdin(Stdio::null()).stdout(file).stderr(second);
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         Self { child, log }
-    }
-
-    fn wait_until_ready(&mut self) {
-        let start = Instant::now();
-        while !self.log().contains(READY) {
-            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
-                panic!("the server ended with {status}; {}", self.last_lines());
-            }
-            assert!(start.elapsed() < LIMIT, "not ready within {LIMIT:?}; {}", self.last_lines());
-            std::thread::sleep(POLL);
-        }
     }
 
     /// Everything it has written so far, to standard output and standard error.
@@ -84,6 +73,26 @@ impl Server {
         signal(self.child.id(), signal_);
         let status = self.wait();
         (status, self.log())
+    }
+
+    /// Sends it `signal_` and waits for nothing.
+    pub fn signal(&self, signal_: Signal) {
+        signal(self.child.id(), signal_);
+    }
+
+    /// Waits until its log holds `text`.
+    ///
+    /// # Panics
+    /// If it ends before, or takes too long.
+    pub fn wait_for(&mut self, text: &str) {
+        let start = Instant::now();
+        while !self.log().contains(text) {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                panic!("the server ended with {status}; {}", self.last_lines());
+            }
+            assert!(start.elapsed() < LIMIT, "no {text:?} within {LIMIT:?}; {}", self.last_lines());
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Ends it with SIGTERM; returns its status.

@@ -6,6 +6,7 @@ mod go_client;
 mod hops;
 mod kill;
 mod large_answers;
+mod lifecycle;
 mod other_clients;
 mod refusals;
 mod walkthrough;
