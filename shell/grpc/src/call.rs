@@ -7,11 +7,12 @@ use std::task::{Poll, ready};
 
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Sleep;
 
-use crate::activity::{Activity, OpenCall, Outgoing, Partial};
+use crate::activity::{Activity, OpenCall, Outgoing, Partial, Unsent};
 use crate::frame::{Assembler, Frame};
+use crate::gzip::{self, Encoding};
 use crate::services::{Context, Kind, LocalFuture, Method};
 use crate::status::{Code, GRPC_STATUS, Status};
 
@@ -19,6 +20,7 @@ use crate::status::{Code, GRPC_STATUS, Status};
 pub(crate) struct Responder {
     stream: SendResponse<Outgoing>,
     content_type: HeaderValue,
+    encoding: Encoding,
     call: OpenCall,
 }
 
@@ -28,7 +30,7 @@ impl Responder {
         content_type: HeaderValue,
         call: OpenCall,
     ) -> Responder {
-        Responder { stream, content_type, call }
+        Responder { stream, content_type, encoding: Encoding::Identity, call }
     }
 
     /// Headers, one DATA frame, trailers.
@@ -37,7 +39,10 @@ impl Responder {
     }
 
     fn send_message(mut self, frame: Frame) -> Result<(), h2::Error> {
-        let head = self.head(StatusCode::OK);
+        let mut head = self.head(StatusCode::OK);
+        if self.encoding == Encoding::Gzip {
+            head.headers_mut().insert(GRPC_ENCODING, GZIP);
+        }
         let mut data = self.stream.send_response(head, false)?;
         data.send_data(Outgoing::new(frame.into_bytes(), self.call), false)?;
         let mut trailers = HeaderMap::with_capacity(1);
@@ -48,6 +53,14 @@ impl Responder {
     /// A response of headers only, which carry the status.
     pub(crate) fn status(self, status: &Status) {
         self.refusal(StatusCode::OK, status);
+    }
+
+    /// As [`Responder::status`], for a request in an encoding that we cannot read: says which we can.
+    pub(crate) fn unknown_encoding(mut self, status: &Status) {
+        let mut head = self.head(StatusCode::OK);
+        head.headers_mut().insert(GRPC_ACCEPT_ENCODING, GZIP);
+        status.write_to(head.headers_mut());
+        note_departure(self.stream.send_response(head, true).map(drop));
     }
 
     /// As [`Responder::status`], for requests that are no gRPC and get an HTTP status too.
@@ -72,6 +85,14 @@ fn note_departure(result: Result<(), h2::Error>) {
     if let Err(error) = result {
         tracing::debug!(%error, "client left before its response");
     }
+}
+
+/// What the request of a call may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MessageLimits {
+    pub(crate) encoding: Encoding,
+    /// Largest message, in bytes, compressed or not.
+    pub(crate) bytes_max: usize,
 }
 
 /// A unary call in progress. As a future it runs until the call has ended, for whatever reason.
@@ -99,11 +120,12 @@ impl UnaryCall {
     pub(crate) fn new(
         method: Rc<Method>,
         body: RecvStream,
-        responder: Responder,
+        mut responder: Responder,
         context: Context,
-        message_max: usize,
+        message: MessageLimits,
         activity: Rc<Activity>,
     ) -> UnaryCall {
+        responder.encoding = message.encoding;
         method.stats.count_started();
         UnaryCall {
             method,
@@ -111,7 +133,7 @@ impl UnaryCall {
             deadline: context.deadline.map(tokio::time::Instant::from_std),
             responder: Some(responder),
             stage: Stage::Receiving {
-                assembler: Assembler::new(message_max),
+                assembler: Assembler::new(message.bytes_max, message.encoding),
                 partial: Partial::new(activity.clone()),
                 context: Some(context),
             },
@@ -181,9 +203,23 @@ impl UnaryCall {
                     "streaming is not implemented yet",
                 ))));
             };
-            self.stage = Stage::Running(handler(message, context));
+            let answer = handler(message, context);
+            self.stage = Stage::Running(match self.responder.as_ref().map(|responder| responder.encoding) {
+                Some(Encoding::Gzip) => Box::pin(compressed(answer, self.activity.clone())),
+                _ => answer,
+            });
         }
     }
+}
+
+/// What `handler` answers, compressed. It counts as waiting for the client in the meantime.
+async fn compressed(
+    handler: LocalFuture<Result<Frame, Status>>,
+    activity: Rc<Activity>,
+) -> Result<Frame, Status> {
+    let frame = handler.await?;
+    let _unsent = Unsent::new(activity, frame.message().len());
+    gzip::compress(frame).await
 }
 
 impl Future for UnaryCall {
@@ -211,3 +247,8 @@ impl Future for UnaryCall {
         Poll::Pending
     }
 }
+
+/// The header that says how the messages of a call are encoded.
+pub(crate) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");

@@ -2,7 +2,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::status::{Code, Status, quote};
+use crate::gzip::{self, Encoding};
+use crate::status::{Code, Status};
 
 /// One encoded message with its prefix in front, ready to be one DATA frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,16 +26,28 @@ impl Frame {
     /// # Errors
     /// As [`Frame::encode`].
     pub fn build(length: usize, write: impl FnOnce(&mut BytesMut)) -> Result<Frame, Status> {
-        let prefix = u32::try_from(length).ok().filter(|_| length <= MESSAGE_SENT_MAX).ok_or_else(|| {
-            let text = format!("trying to send message larger than max ({length} vs. {MESSAGE_SENT_MAX})");
-            Status::new(Code::ResourceExhausted, text)
-        })?;
+        let prefix = announced_length(length)?;
         let mut buffer = BytesMut::with_capacity(PREFIX_BYTES + length);
-        buffer.put_u8(0);
+        buffer.put_u8(PLAIN);
         buffer.put_u32(prefix);
         write(&mut buffer);
         assert_eq!(buffer.len(), PREFIX_BYTES + length, "a message has the length it announced");
         Ok(Frame(buffer.freeze()))
+    }
+
+    /// A buffer to append a compressed message to, for [`Frame::compressed`].
+    pub(crate) fn compressed_start() -> Vec<u8> {
+        vec![COMPRESSED, 0, 0, 0, 0]
+    }
+
+    /// The frame of a compressed message, which `buffer` has after [`Frame::compressed_start`].
+    ///
+    /// # Errors
+    /// As [`Frame::encode`].
+    pub(crate) fn compressed(mut buffer: Vec<u8>) -> Result<Frame, Status> {
+        let length = announced_length(buffer.len() - PREFIX_BYTES)?;
+        buffer[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+        Ok(Frame(buffer.into()))
     }
 
     /// The message without its prefix.
@@ -46,6 +59,14 @@ impl Frame {
     pub(crate) fn into_bytes(self) -> Bytes {
         self.0
     }
+}
+
+/// The length as the prefix has it.
+fn announced_length(length: usize) -> Result<u32, Status> {
+    u32::try_from(length).ok().filter(|_| length <= MESSAGE_SENT_MAX).ok_or_else(|| {
+        let text = format!("trying to send message larger than max ({length} vs. {MESSAGE_SENT_MAX})");
+        Status::new(Code::ResourceExhausted, text)
+    })
 }
 
 /// What a handler may answer with: a message, or one that is encoded already.
@@ -75,24 +96,26 @@ impl Response for Frame {
 #[derive(Debug)]
 pub(crate) struct Assembler {
     message_max: usize,
+    encoding: Encoding,
     parts: BytesMut,
 }
 
 impl Assembler {
-    /// An assembler for messages of at most `message_max` bytes.
-    pub(crate) fn new(message_max: usize) -> Assembler {
-        Assembler { message_max, parts: BytesMut::new() }
+    /// An assembler for messages of at most `message_max` bytes, compressed or not.
+    pub(crate) fn new(message_max: usize, encoding: Encoding) -> Assembler {
+        Assembler { message_max, encoding, parts: BytesMut::new() }
     }
 
-    /// Takes the next piece of the body. Returns the message once it is complete; one that arrives in one piece is
-    /// shared, not copied.
+    /// Takes the next piece of the body. Returns the message once it is complete, decompressed; one that arrives in one
+    /// piece and as it is is shared, not copied.
     ///
     /// # Errors
-    /// The status grpc-go answers for a message that is too large, compressed, or has a prefix unknown to it.
+    /// The status grpc-go answers for a message that is too large, is not what its prefix says, or has a prefix unknown
+    /// to it.
     pub(crate) fn push(&mut self, piece: Bytes) -> Result<Option<Bytes>, Status> {
         if self.parts.is_empty() {
             return match self.message_end(&piece)? {
-                Some(end) if piece.len() >= end => Ok(Some(piece.slice(PREFIX_BYTES..end))),
+                Some(end) if piece.len() >= end => self.message(piece.slice(..end)).map(Some),
                 _ => {
                     self.parts.extend_from_slice(&piece);
                     Ok(None)
@@ -103,10 +126,18 @@ impl Assembler {
         match self.message_end(&self.parts)? {
             Some(end) if self.parts.len() >= end => {
                 let parts = std::mem::take(&mut self.parts).freeze();
-                Ok(Some(parts.slice(PREFIX_BYTES..end)))
+                self.message(parts.slice(..end)).map(Some)
             }
             _ => Ok(None),
         }
+    }
+
+    /// The message of a whole frame.
+    fn message(&self, frame: Bytes) -> Result<Bytes, Status> {
+        if frame[0] == COMPRESSED {
+            return gzip::decompress(&frame[PREFIX_BYTES..], self.message_max);
+        }
+        Ok(frame.slice(PREFIX_BYTES..))
     }
 
     /// Bytes held so far.
@@ -127,7 +158,7 @@ impl Assembler {
         let length = u64::from(u32::from_be_bytes([a, b, c, d]));
         match usize::try_from(length) {
             Ok(length) if length <= self.message_max => {
-                check_format(format).map(|()| Some(PREFIX_BYTES + length))
+                check_format(format, self.encoding).map(|()| Some(PREFIX_BYTES + length))
             }
             _ => {
                 let max = self.message_max;
@@ -139,25 +170,19 @@ impl Assembler {
 }
 
 /// Refuses a message that is compressed although no encoding was announced, or that has another form.
-fn check_format(format: u8) -> Result<(), Status> {
-    match format {
-        0 => Ok(()),
-        1 => Err(Status::new(Code::Internal, "grpc: compressed flag set with identity or empty encoding")),
+fn check_format(format: u8, encoding: Encoding) -> Result<(), Status> {
+    match (format, encoding) {
+        (PLAIN, _) | (COMPRESSED, Encoding::Gzip) => Ok(()),
+        (COMPRESSED, Encoding::Identity) => {
+            Err(Status::new(Code::Internal, "grpc: compressed flag set with identity or empty encoding"))
+        }
         _ => Err(Status::new(Code::Internal, format!("grpc: received unexpected payload format {format}"))),
     }
 }
 
-/// Refuses requests in an encoding that we cannot read; checked before their body.
-pub(crate) fn check_encoding(encoding: Option<&[u8]>) -> Result<(), Status> {
-    match encoding {
-        None | Some(b"" | b"identity") => Ok(()),
-        Some(other) => {
-            let text = format!("grpc: Decompressor is not installed for grpc-encoding {}", quote(other));
-            Err(Status::new(Code::Unimplemented, text))
-        }
-    }
-}
-
+/// Format bytes of messages as they are, and in the encoding of their call.
+const PLAIN: u8 = 0;
+const COMPRESSED: u8 = 1;
 /// A format byte and a length of four bytes, big endian.
 const PREFIX_BYTES: usize = 5;
 /// The largest message sent, in bytes: as etcd sets it.
@@ -173,7 +198,7 @@ mod tests {
 
     /// Feeds `bytes` in pieces of `step` and returns what comes out first.
     fn assemble(bytes: &[u8], step: usize) -> Result<Option<Bytes>, Status> {
-        let mut assembler = Assembler::new(10);
+        let mut assembler = Assembler::new(10, Encoding::Identity);
         for piece in bytes.chunks(step) {
             if let Some(message) = assembler.push(Bytes::copy_from_slice(piece))? {
                 return Ok(Some(message));
@@ -209,15 +234,11 @@ mod tests {
         let text = |format| assemble(&prefixed(format, 1, b"x"), 9).unwrap_err().message;
         assert_eq!(text(1), "grpc: compressed flag set with identity or empty encoding");
         assert_eq!(text(2), "grpc: received unexpected payload format 2");
-        assert!(check_encoding(Some(b"identity")).is_ok());
-        let error = check_encoding(Some(b"gzip")).unwrap_err();
-        assert_eq!(error.message, "grpc: Decompressor is not installed for grpc-encoding \"gzip\"");
-        assert_eq!(error.code, Code::Unimplemented);
     }
 
     #[test]
     fn body_that_ends_early_says_so() {
-        let mut assembler = Assembler::new(10);
+        let mut assembler = Assembler::new(10, Encoding::Identity);
         assert_eq!(assembler.ended().message, "EOF");
         assert_eq!(assembler.push(Bytes::from_static(b"\0\0\0")).unwrap(), None);
         assert_eq!(assembler.ended().message, "unexpected EOF");

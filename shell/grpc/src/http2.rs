@@ -14,10 +14,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::activity::{Activity, OpenCall, Outgoing};
-use crate::call::{Responder, UnaryCall};
+use crate::call::{GRPC_ENCODING, MessageLimits, Responder, UnaryCall};
 use crate::connection::Limits;
 use crate::drain::{Follower, Phase};
-use crate::frame;
+use crate::gzip::Encoding;
 use crate::keepalive::{Keepalive, KeepalivePolicy, Stall};
 use crate::meter::{Meter, PingPolicy};
 use crate::pool::Counters;
@@ -200,17 +200,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         if deadline.is_some_and(|deadline| deadline.is_past) {
             return responder.status(&Status::deadline_exceeded());
         }
-        let method = match self.find(head.uri.path(), &head.headers) {
+        let method = match self.find(head.uri.path()) {
             Ok(method) => method.clone(),
             Err(status) => return responder.status(&status),
+        };
+        let encoding = match Encoding::announced(head.headers.get(GRPC_ENCODING)) {
+            Ok(encoding) => encoding,
+            Err(status) => return responder.unknown_encoding(&status),
         };
         let context = services::Context {
             headers: head.headers,
             deadline: deadline.map(|deadline| deadline.at),
             peer: self.peer.clone(),
         };
-        let mut call =
-            UnaryCall::new(method, body, responder, context, self.message_max, self.activity.clone());
+        let message = MessageLimits { encoding, bytes_max: self.message_max };
+        let mut call = UnaryCall::new(method, body, responder, context, message, self.activity.clone());
         // Most requests have arrived whole by now, and many handlers need not wait: no task for those. What this poll
         // registers is void, because the task that takes over polls anew.
         if call.poll_run(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -218,13 +222,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 
-    fn find(&self, path: &str, headers: &HeaderMap) -> Result<&Rc<services::Method>, Status> {
+    fn find(&self, path: &str) -> Result<&Rc<services::Method>, Status> {
         let method = self.services.find(path)?;
         if let Kind::Stream = method.kind {
             let name = path.rsplit('/').next().unwrap_or_default();
             return Err(Status::new(Code::Unimplemented, format!("method {name} is not implemented yet")));
         }
-        frame::check_encoding(headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes))?;
         Ok(method)
     }
 
@@ -290,7 +293,6 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Deadline>, Status> {
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_PROTO: HeaderValue = HeaderValue::from_static("application/grpc+proto");
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// What a client may send that no handler has read, over all its streams; it waits when there is more.

@@ -12,7 +12,8 @@
 //! * Floods are bounded by rate (contract C11): `meter` reads the frame headers that pass by.
 //!
 //! The framing is gRPC over HTTP/2; codes, texts and header rules are those that grpc-go 1.83 sends, because clients
-//! compare them. Streaming methods can be registered and answer UNIMPLEMENTED so far; compressed requests likewise.
+//! compare them. A request that is compressed with gzip is answered with gzip. Streaming methods can be registered and
+//! answer UNIMPLEMENTED so far.
 //!
 //! It must never block a net thread, and never allocate what a peer merely announces.
 
@@ -22,6 +23,7 @@ mod connection;
 mod drain;
 mod error;
 mod frame;
+mod gzip;
 mod http1;
 mod http2;
 mod keepalive;

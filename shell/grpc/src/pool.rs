@@ -236,7 +236,10 @@ fn start_thread(index: usize, name: String) -> Result<Thread, Error> {
     let (commands, receiver) = mailbox();
     let (started, result) = std::sync::mpsc::sync_channel(1);
     let run = move || {
-        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS_MAX)
+            .build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => {
                 // The parent waits for this; if it is gone there is nobody to serve for.
@@ -456,6 +459,8 @@ impl Accepting {
     }
 }
 
+/// Threads beside each net thread, for answers that take long to compress; gone when idle.
+const BLOCKING_THREADS_MAX: usize = 1;
 /// Pauses after a failed accept double from the first to the second, as in Go.
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(5);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);

@@ -93,12 +93,6 @@ fn too_large_message_is_refused() {
 }
 
 #[test]
-fn compressed_request_is_unimplemented() {
-    let text = r#"grpc: Decompressor is not installed for grpc-encoding "gzip""#;
-    refused(request("Put").header("grpc-encoding", "gzip"), encode(&PutRequest::default()), 12, text);
-}
-
-#[test]
 fn broken_message_is_internal() {
     let body = Bytes::from_static(b"\0\0\0\0\x02\x0a\xff");
     let text = "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data";
