@@ -9,7 +9,9 @@ fn output(program: &str, args: &[&str]) -> Option<String> {
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    // The second changes with every commit.
     println!("cargo::rerun-if-changed=../../.git/HEAD");
+    println!("cargo::rerun-if-changed=../../.git/logs/HEAD");
     if let Some(sha) = output("git", &["rev-parse", "--short=9", "HEAD"]) {
         println!("cargo::rustc-env=OXETCD_GIT_SHA={sha}");
     }

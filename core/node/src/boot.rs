@@ -14,6 +14,7 @@ use membership::Cluster;
 use prost::Message;
 use proto::raftpb::{ConfChange, ConfChangeType, ConfState, Entry, EntryType, HardState};
 use proto::walpb;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use types::{ClusterId, LogIndex, MemberId, RequestIds, Term, Version};
@@ -216,7 +217,8 @@ async fn create(
     paths: &Paths,
 ) -> Result<Booted, BootError> {
     let identity = Identity::of_new_member(config)?;
-    create_dirs(cx, &*disk, &paths.snap).await?;
+    let mut made = missing_dirs(&*disk, &paths.snap)?;
+    disk.create_dir_all(&paths.snap, DIR_MODE)?;
     let (mut db, mut scan) = open_backend(cx, &disk, paths).await?;
     // A crash between backend and log leaves an empty file behind; anything else has lost its log.
     if scan.consistent() > LogIndex(0) || scan.last_revision > 0 {
@@ -225,9 +227,13 @@ async fn create(
     db.commit(cx, initial_buckets()).await?;
     scan.visit(Bucket::Auth.name().as_bytes(), backend::AUTH_REVISION, &FIRST_AUTH_REVISION);
     let wal_parent = parent(&paths.wal);
-    create_dirs(cx, &*disk, wal_parent).await?;
-    // Also what an earlier start has made and not synced.
-    for dir in [&paths.snap, paths.member.as_path(), &paths.data, parent(&paths.data), parent(wal_parent)] {
+    made.extend(missing_dirs(&*disk, wal_parent)?);
+    disk.create_dir_all(wal_parent, DIR_MODE)?;
+    // Each directory made is durable in its parent, also what an earlier start may have made and not synced.
+    let likely = [paths.snap.as_path(), &paths.member, &paths.data, wal_parent].map(Path::to_path_buf);
+    let parents: BTreeSet<PathBuf> =
+        made.iter().chain(&likely).map(|dir| parent(dir).to_path_buf()).chain([paths.snap.clone()]).collect();
+    for dir in &parents {
         sync_dir_if_allowed(cx, dir).await?;
     }
     let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
@@ -239,20 +245,16 @@ async fn create(
     Ok(booted)
 }
 
-/// Makes `dir` with its missing parents, each durable in its own parent.
-async fn create_dirs(cx: &Cx, disk: &dyn Disk, dir: &Path) -> vfs::Result<()> {
+/// `dir` and those above it that do not exist.
+fn missing_dirs(disk: &dyn Disk, dir: &Path) -> vfs::Result<Vec<PathBuf>> {
     let mut missing = Vec::new();
     for ancestor in dir.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty()) {
         if disk.exists(ancestor)? {
             break;
         }
-        missing.push(ancestor);
+        missing.push(ancestor.to_path_buf());
     }
-    disk.create_dir_all(dir, DIR_MODE)?;
-    for made in missing {
-        cx.sync_dir(parent(made)).await?;
-    }
-    Ok(())
+    Ok(missing)
 }
 
 /// Syncs a directory that may belong to somebody else, who may not let it be read.

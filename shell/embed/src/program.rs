@@ -7,12 +7,13 @@ use log::{Json, Log, Value};
 use os::signals::{Signal, Signals};
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs the program with `args` (without its name) and the variables of its environment; returns the exit code.
 pub fn run(args: &[String], env: &[(String, String)], build: Build) -> i32 {
     // Before any thread, so that all of them inherit the mask.
     let signals = Signals::block();
+    os::process::raise_fd_limit();
     match config::parse(args, env) {
         Ok((Action::PrintVersion, _)) => print(&config::version_text(build), ""),
         Ok((Action::PrintHelp, _)) => print(&config::flags_text(), config::SHORT_USAGE),
@@ -209,8 +210,12 @@ static RUNNING: OnceLock<Arc<Running>> = OnceLock::new();
 /// The signal that stops the program.
 static STOP_SIGNAL: OnceLock<Signal> = OnceLock::new();
 
-/// Starts the thread that waits for signals. The first one stops the member in order; a second one ends the program at
-/// once, a deliberate difference from etcd, which ignores it (docs/compat.md, stopping).
+/// Repeats of the first signal within this time are the same wish: `timeout` and service managers signal the process and
+/// then its group.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
+/// Starts the thread that waits for signals. The first one stops the member in order; a later second one ends the
+/// program at once, a deliberate difference from etcd, which ignores it (docs/compat.md, stopping).
 fn watch_signals(signals: Signals, config: &Config, log: Log, grace: Duration) -> std::io::Result<()> {
     let name = config.name.clone();
     let data_dir = config.data_dir.clone();
@@ -229,7 +234,11 @@ fn watch_signals(signals: Signals, config: &Config, log: Log, grace: Duration) -
         if stopping.is_err() {
             os::signals::end_by(first)
         }
-        if let Ok(second) = signals.wait() {
+        let first_at = Instant::now();
+        while let Ok(second) = signals.wait() {
+            if first_at.elapsed() < SAME_SIGNAL {
+                continue;
+            }
             tracing::warn!(signal = second.name(), "received a second signal; ending at once");
             log.flush();
             os::signals::end_by(second)

@@ -37,13 +37,18 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks SIGINT and SIGTERM in this thread and in those it starts later. Call it before starting any.
+    /// Blocks SIGINT and SIGTERM in this thread and in those it starts later, and ignores SIGUSR1 and SIGUSR2, as Go's
+    /// programs do. Call it before starting any thread.
     ///
     /// # Errors
     /// What the system reports.
     pub fn block() -> io::Result<Self> {
         let set = set_of(&[Signal::Interrupt, Signal::Terminate]);
         change_mask(libc::SIG_BLOCK, &set)?;
+        for ignored in [libc::SIGUSR1, libc::SIGUSR2] {
+            // SAFETY: to ignore these signals is a valid action for them.
+            unsafe { libc::signal(ignored, libc::SIG_IGN) };
+        }
         Ok(Self { set })
     }
 

@@ -76,10 +76,24 @@ fn a_second_signal_ends_it_at_once() {
     client.read_exact(&mut first).expect("the server answers with its settings");
     server.signal(Signal::TERM);
     server.wait_for("received signal; shutting down");
+    // At once it is the same wish, as when a process and its group are signalled.
+    server.signal(Signal::TERM);
+    std::thread::sleep(Duration::from_millis(1100)); // what makes it another wish is the time
+    assert!(!server.log().contains("second signal"), "{}", server.log());
     server.signal(Signal::TERM);
     let status = server.wait();
     assert_eq!(status.signal(), Some(15), "{status}");
     assert!(server.log().contains("second signal"), "{}", server.log());
+}
+
+#[test]
+fn user_signals_are_ignored() {
+    let Some(_) = Programs::find(&["etcd"]) else { return };
+    let place = Place::new("user-signals");
+    let server = place.start(&ours("etcd"), &[]);
+    server.signal(Signal::USR1);
+    server.signal(Signal::USR2);
+    assert_eq!(server.stop().signal(), Some(15));
 }
 
 #[test]
