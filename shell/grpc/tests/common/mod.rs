@@ -41,6 +41,11 @@ pub fn listen() -> (Listener, SocketAddr) {
 /// Put answers with the length of the value as revision; an empty key is an error. Range of `ready` answers at once,
 /// of `later` after other tasks ran, of anything else never.
 pub fn services() -> Services {
+    services_with(&Waiters::new())
+}
+
+/// The same, with the place where calls wait that are never answered.
+pub fn services_with(waiters: &Waiters<()>) -> Services {
     let mut services = Services::new();
     let put = |request: PutRequest, _: Context| async move {
         if request.key.is_empty() {
@@ -51,7 +56,7 @@ pub fn services() -> Services {
         Ok(PutResponse { header: Some(header), prev_kv: None })
     };
     services.unary(KV, "Put", put);
-    let waiters: Waiters<()> = Waiters::new();
+    let waiters = waiters.clone();
     services.unary(KV, "Range", move |request: RangeRequest, context: Context| {
         let waiters = waiters.clone();
         async move {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use grpc::{Code, Drain, Limits, Peer, Services, serve_connection};
+use grpc::{Code, Drain, Limits, MethodStats, Peer, Services, Waiters, serve_connection};
 use tokio::io::{AsyncWrite, DuplexStream};
 use tokio::task::{JoinHandle, LocalSet};
 
@@ -43,6 +43,8 @@ pub struct Piped {
     pub pipe: DuplexStream,
     pub server: JoinHandle<()>,
     pub services: Rc<Services>,
+    /// Where calls wait that are never answered.
+    pub waiters: Waiters<()>,
     pub drain: Drain,
 }
 
@@ -52,12 +54,13 @@ pub fn piped<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(Piped) ->
     let tasks = LocalSet::new();
     let whole = tasks.run_until(async {
         let (pipe, end) = tokio::io::duplex(PIPE_BYTES);
-        let (services, drain) = (Rc::new(super::services()), Drain::new());
+        let (waiters, drain) = (Waiters::new(), Drain::new());
+        let services = Rc::new(super::services_with(&waiters));
         let (serving, following) = (services.clone(), drain.clone());
         let server = tokio::task::spawn_local(async move {
             serve_connection(end, serving, &limits, Rc::new(Peer::default()), &following).await;
         });
-        test(Piped { pipe, server, services, drain }).await;
+        test(Piped { pipe, server, services, waiters, drain }).await;
     });
     runtime
         .block_on(async { tokio::time::timeout(Duration::from_secs(60), whole).await.expect("test hangs") });
@@ -67,6 +70,12 @@ pub fn piped<F: Future<Output = ()>>(limits: Limits, test: impl FnOnce(Piped) ->
 pub fn handled(services: &Services, method: &str, code: Code) -> u64 {
     let path = format!("/{}/{method}", super::KV);
     services.stats().find(|(known, _)| *known == path).unwrap().1.handled(code)
+}
+
+/// Calls that have started and not ended.
+pub fn in_flight(services: &Services) -> u64 {
+    let ended = |stats: &MethodStats| Code::ALL.iter().map(|code| stats.handled(*code)).sum::<u64>();
+    services.stats().map(|(_, stats)| stats.started() - ended(stats)).sum()
 }
 
 /// Lets every other task of the thread go as far as it can.
