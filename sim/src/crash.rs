@@ -7,12 +7,13 @@
 //!    ([`Workload::check`]);
 //! 2. a second recovery, after a kill or after a power loss that takes all that the first one did not sync, finds the
 //!    same state: what a reader was shown does not change any more;
-//! 3. the first recovery is itself crashed at operations drawn from the seed, and 1. holds after that too.
+//! 3. the first recovery is itself crashed at an operation drawn from the seed, and 1. and 2. hold after that too.
 //!
 //! [`enumerate_faults`] lets each operation fail instead, once, and goes on as long as the workload does.
 
 mod faults;
 
+pub(crate) use faults::is_one_line;
 pub use faults::{FaultPlan, FaultPoint, enumerate_faults};
 
 use crate::history::{History, Request};
@@ -133,9 +134,9 @@ pub struct Point {
 }
 
 impl Point {
-    /// Draws at this point, independent of all others.
-    fn rng(&self, seed: u64) -> Prng {
-        let place = format!("{seed} {} {} {}", self.op, self.crash, self.round);
+    /// Draws at this point for one purpose, independent of all others.
+    fn rng(&self, seed: u64, purpose: &str) -> Prng {
+        let place = format!("{seed} {} {} {} {purpose}", self.op, self.crash, self.round);
         Prng::new(fnv::fnv1a_64(place.as_bytes()))
     }
 }
@@ -153,16 +154,22 @@ pub struct Plan {
     pub seed: u64,
     /// How often each damage that has a random part is drawn after each operation.
     pub rounds: u64,
-    /// At how many operations of each recovery it is crashed again.
-    pub recovery_crashes: u64,
+    /// One recovery out of so many is crashed itself, at an operation drawn from the seed; 0 for none.
+    pub recovery_crash_one_in: u64,
     /// This crash only, to replay a finding.
     pub only: Option<Point>,
 }
 
 impl Plan {
-    /// One round of each damage and one crash of each recovery.
+    /// One round of each damage, and a crash of each recovery.
     pub fn new(seed: u64) -> Self {
-        Self { seed, rounds: 1, recovery_crashes: 1, only: None }
+        Self { seed, rounds: 1, recovery_crash_one_in: 1, only: None }
+    }
+
+    /// Whether the recovery at `point` is crashed too. A replay crashes it whatever the first run did with others.
+    fn crashes_recovery(&self, point: Point) -> bool {
+        let one_in = self.recovery_crash_one_in;
+        self.only.is_some() || (one_in > 0 && point.rng(self.seed, "choice").chance(1, one_in))
     }
 
     fn points(&self, op: u64) -> impl Iterator<Item = Point> + '_ {
@@ -226,8 +233,8 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// The arguments that, with the seed, do it again.
-    pub fn arguments(&self) -> String {
+    /// The place in an enumeration as arguments of the simulator's command line; nothing for a run without a fault.
+    pub fn place(&self) -> String {
         match self {
             Self::Run(_) => "--crash-points".to_owned(),
             Self::Crash { point, .. } => format!("--crash-points {point}"),
@@ -243,11 +250,14 @@ fn describe(op: Option<&Op>, number: u64) -> String {
     }
 }
 
+/// Is told how far an enumeration is: the operations done with, and what was done so far.
+pub type Watch<'a> = &'a mut dyn FnMut(u64, &Report);
+
 /// Crashes `workload` after each operation that changed the disk, in every way, and recovers.
 ///
 /// # Errors
 /// The first [`Finding`].
-pub fn enumerate<W: Workload>(workload: &W, plan: &Plan) -> Result<Report, Finding> {
+pub fn enumerate<W: Workload>(workload: &W, plan: &Plan, watch: Watch<'_>) -> Result<Report, Finding> {
     let disk = workload.prepare();
     disk.record_trace();
     disk.record_images();
@@ -257,6 +267,7 @@ pub fn enumerate<W: Workload>(workload: &W, plan: &Plan) -> Result<Report, Findi
     let images = disk.take_images();
     let mut report = Report { ops: trace.len() as u64, requests: history.len() as u64, ..Report::default() };
     for (position, image) in images.iter().enumerate() {
+        watch(image.op, &report);
         // Operations that change nothing leave the disk as it is, but an answer may come after any of them.
         let next = images.get(position + 1).map_or(disk.op_count(), |next| next.op - 1);
         let requests = history.at(next);
@@ -304,25 +315,23 @@ struct Trial<'a, W: Workload> {
 
 impl<W: Workload> Trial<'_, W> {
     fn crash(&mut self, image: &MemDisk, point: Point, plan: &Plan) -> Result<(), String> {
-        let mut rng = point.rng(plan.seed);
         self.report.crashes += 1;
-        let found = point.crash.strike(image, &mut rng);
-        if plan.recovery_crashes > 0 {
-            found.record_images();
+        let found = point.crash.strike(image, &mut point.rng(plan.seed, "damage"));
+        if !plan.crashes_recovery(point) {
+            return self.recover(&found, &BOTH);
         }
+        found.record_images();
         self.recover(&found, &BOTH)?;
         let images = found.take_images();
-        for _ in 0..plan.recovery_crashes {
-            let image = &images[rng.below(images.len() as u64) as usize];
-            let damage = Damage::ALL[rng.below(Damage::ALL.len() as u64) as usize];
-            self.report.crashes += 1;
-            let found_again = image.disk.crash(damage, &mut rng);
-            self.recover(&found_again, &BOTH).map_err(|what| {
-                let crash = Crash::PowerLoss(damage);
-                format!("the recovery was crashed after its operation {} ({crash}): {what}", image.op)
-            })?;
-        }
-        Ok(())
+        let mut rng = point.rng(plan.seed, "recovery");
+        let image = &images[rng.below(images.len() as u64) as usize];
+        let crashes: Vec<Crash> = Crash::all().collect();
+        let crash = crashes[rng.below(crashes.len() as u64) as usize];
+        self.report.crashes += 1;
+        let found_again = crash.strike(&image.disk, &mut rng);
+        self.recover(&found_again, &BOTH).map_err(|what| {
+            format!("the recovery was crashed after its operation {} ({crash}): {what}", image.op)
+        })
     }
 
     /// Recovers, checks, and recovers again after each crash of `again`.

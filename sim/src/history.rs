@@ -64,6 +64,19 @@ impl<R> History<R> {
             .collect()
     }
 
+    /// The requests as they stood when the disk had done operation `op`, as the past of another disk: all begun, and
+    /// answered if they were, before its first operation.
+    #[must_use]
+    pub fn carried_over(self, op: u64) -> Self {
+        let begun = self.records.into_iter().take_while(|record| record.begun_at <= op);
+        let carry = |record: Record<R>| Record {
+            begun_at: 0,
+            acknowledged_at: record.acknowledged_at.filter(|at| *at <= op).map(|_| 0),
+            ..record
+        };
+        Self { records: begun.map(carry).collect() }
+    }
+
     /// How many requests were begun.
     pub fn len(&self) -> usize {
         self.records.len()

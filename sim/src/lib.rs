@@ -5,14 +5,16 @@
 //!
 //! [`crash`] runs a [`Workload`](crash::Workload) once and recovers from a crash after each of its disk operations, with
 //! each kind of damage to what was not synced, or lets each of them fail; [`member`] is the workload that is a member
-//! with clients.
+//! with clients. [`lives`] draws everything from a seed, limits, pace, load and the way each life of a member ends, and
+//! starts it again on what is left.
 //!
-//! It rests on [`session`], in which every answer of a member is compared with [`model`], the key space by the book;
+//! Both rest on [`session`], in which every answer of a member is compared with [`model`], the key space by the book;
 //! [`steps`] says which part of what was asked for a recovered member must hold, and [`audit`] looks at its files.
 
 pub mod audit;
 pub mod crash;
 pub mod history;
+pub mod lives;
 pub mod machine;
 pub mod member;
 pub mod model;

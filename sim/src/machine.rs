@@ -73,6 +73,19 @@ pub enum Planted {
     IndexApartFromData,
 }
 
+impl Planted {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::ReplyBeforeSync, Self::IndexApartFromData];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReplyBeforeSync => "reply-before-sync",
+            Self::IndexApartFromData => "index-apart",
+        }
+    }
+}
+
 /// How a member is driven.
 #[derive(Clone, Debug)]
 pub struct Driving {
@@ -149,7 +162,7 @@ impl Machine {
     /// Starts a member on `disk`; nothing of it has run when this returns.
     ///
     /// # Errors
-    /// As [`node::boot`].
+    /// As [`node::boot()`].
     pub fn boot(disk: &MemDisk, config: BootConfig, driving: Driving) -> Result<(Self, BootInfo), BootError> {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let job = Job::new(move |cx| async move { boot(&cx, shared, config).await });
@@ -252,10 +265,7 @@ impl Machine {
         let ((at, _), due) = self.due.pop_first()?;
         self.now = self.now.max(at);
         match due {
-            Due::LogSynced(pending) => {
-                let result = pending.and_then(PendingSync::finish);
-                self.member.handle(Input::LogSynced(result));
-            }
+            Due::LogSynced(pending) => return Some(self.log_synced(pending)),
             Due::LogToldEarly => self.member.handle(Input::LogSynced(Ok(()))),
             Due::LogSyncedUnheard(pending) => drop(pending.and_then(PendingSync::finish)),
             Due::WriterSynced(pending) => {
@@ -269,6 +279,16 @@ impl Machine {
             Due::Wake => self.member.handle(Input::Wake),
         }
         Some(self.poll())
+    }
+
+    fn log_synced(&mut self, pending: Pending) -> Vec<Seen> {
+        let result = pending.and_then(PendingSync::finish);
+        let is_in_doubt =
+            matches!(&result, Err(error) if error.path.extension().is_some_and(|end| end == "wal"));
+        self.member.handle(Input::LogSynced(result));
+        let seen = self.poll();
+        assert!(!is_in_doubt || self.end.is_some(), "a member whose log is in doubt stops at once");
+        seen
     }
 
     /// Lets the member finish everything that it does by itself; returns its newest view, which is `view` if it shows
@@ -347,7 +367,11 @@ impl Machine {
     fn drive_writer(&mut self, resume: vfs::Result<()>) {
         let mut resume = resume;
         loop {
-            match self.writer.step(std::mem::replace(&mut resume, Ok(()))) {
+            let is_in_doubt = resume.is_err();
+            let step = self.writer.step(std::mem::replace(&mut resume, Ok(())));
+            let has_failed = matches!(step, WriterStep::Failed(_));
+            assert!(!is_in_doubt || has_failed, "a writer whose file is in doubt fails at once");
+            match step {
                 WriterStep::Sync(target) => {
                     let pending = self.disk.begin_sync(&target);
                     let at = self.now + self.draw_sync(|pace| pace.backend_sync);

@@ -1,7 +1,7 @@
 //! The workload of the enumerations: a member with clients, killed once and stopped once in between.
 
 use crate::audit::audit;
-use crate::crash::{Stop, Workload};
+use crate::crash::{Finding, Stop, Workload};
 use crate::history::{History, Request};
 use crate::machine::{Delay, Pace, Planted};
 use crate::session::{Session, Start};
@@ -29,10 +29,21 @@ pub struct MemberWorkload {
 }
 
 impl MemberWorkload {
-    /// A first start on an empty disk, `requests` requests by `seed`, a kill after two fifths of them and a stop in
-    /// order after three fifths.
+    /// A first start on an empty disk, `requests` requests by `seed` at a pace by `seed`, a kill after two fifths of
+    /// them and a stop in order after three fifths.
     pub fn new(seed: u64, requests: u64) -> Self {
-        Self { shape: Shape::small(), seed, requests, planted: None }
+        let pace = Shape::draw(&mut Prng::new(seed)).pace;
+        Self { shape: Shape { pace, ..Shape::small() }, seed, requests, planted: None }
+    }
+
+    /// The command that does again what was found.
+    pub fn replay(&self, finding: &Finding) -> String {
+        let Self { seed, requests, .. } = self;
+        format!(
+            "cargo xtask sim {} --seed {seed} --requests {requests}{}",
+            finding.place(),
+            plant(self.planted)
+        )
     }
 
     /// The same with a bug in it.
@@ -70,21 +81,7 @@ impl Workload for MemberWorkload {
     }
 
     fn recover(&self, disk: &MemDisk) -> Result<State, String> {
-        audit(disk).map_err(|what| format!("on the disk as it was found: {what}"))?;
-        // What is drawn here follows from what is found, so that recoveries differ from each other.
-        let seed = fnv::fnv1a_64(&[self.seed.to_le_bytes(), disk.digest().to_le_bytes()].concat());
-        let shape = Shape { pace: quick(), ..self.shape };
-        let start = Start { shape: &shape, life: RECOVERY, planted: self.planted, seed };
-        let (mut machine, _, view) = start.boot(disk).map_err(|stop| stop.to_string())?;
-        // Half of them end where clients would come, with nothing synced that needs not be; the others go on until the
-        // member has nothing left to do.
-        let mut newest = view;
-        let settles = Prng::new(seed).chance(1, 2);
-        if settles {
-            newest = machine.settle(newest)?;
-        }
-        audit(disk).map_err(|what| format!("on the disk of the recovered member: {what}"))?;
-        State::read(&newest, settles)
+        recover(disk, &self.shape, self.planted, self.seed)
     }
 
     fn check(&self, requests: &[Request<'_, Step>], state: &State) -> Result<(), String> {
@@ -93,16 +90,45 @@ impl Workload for MemberWorkload {
     }
 }
 
-/// A disk that is never waited for long: a recovery has no clients to notice.
-fn quick() -> Pace {
-    let none = Delay { min_ns: 0, max_ns: 0 };
-    let short = Delay { min_ns: 0, max_ns: 1000 };
+/// A planted bug as an argument of the command line.
+pub(crate) fn plant(planted: Option<Planted>) -> String {
+    planted.map_or_else(String::new, |planted| format!(" --plant {}", planted.name()))
+}
+
+/// Starts a member with the flags of `shape` on `disk` as it was found, looks at it, and stops it without a word.
+///
+/// # Errors
+/// Why it does not start, or what is wrong with its files.
+pub fn recover(disk: &MemDisk, shape: &Shape, planted: Option<Planted>, seed: u64) -> Result<State, String> {
+    audit(disk).map_err(|what| format!("on the disk as it was found: {what}"))?;
+    // What is drawn here follows from what is found, so that recoveries differ from each other.
+    let seed = fnv::fnv1a_64([seed.to_le_bytes(), disk.digest().to_le_bytes()].as_flattened());
+    let mut rng = Prng::new(seed);
+    let mut shape = Shape { pace: quick(&mut rng), ..*shape };
+    if rng.chance(1, 2) {
+        // A snapshot is due at once: it must not rest on anything that only the caches hold.
+        shape.flags.snapshot_count = 1;
+    }
+    let start = Start { shape: &shape, life: RECOVERY, planted, seed };
+    let (mut machine, _, view) = start.boot(disk).map_err(|stop| stop.to_string())?;
+    // Half of them end where clients would come, with nothing synced that needs not be; the others go on until the
+    // member has nothing left to do.
+    let settles = rng.chance(1, 2);
+    let newest = if settles { machine.settle(view)? } else { view };
+    audit(disk).map_err(|what| format!("on the disk of the recovered member: {what}"))?;
+    State::read(&newest, settles)
+}
+
+/// A recovery has no clients to notice how long it takes, but log and backend may be apart.
+fn quick(rng: &mut Prng) -> Pace {
+    let up_to = |max_ns| Delay { min_ns: max_ns / 2, max_ns };
+    let (log_ns, backend_ns) = [(1000, 1000), (1000, 1_000_000), (1_000_000, 1000)][rng.below(3) as usize];
     Pace {
-        log_sync: short,
-        backend_sync: short,
-        news: short,
-        wake: none,
-        pause: none,
+        log_sync: up_to(log_ns),
+        backend_sync: up_to(backend_ns),
+        news: up_to(1000),
+        wake: up_to(0),
+        pause: up_to(0),
         stall_one_in: u64::MAX,
     }
 }

@@ -158,6 +158,7 @@ impl<'a> Session<'a> {
         let state = State::read(&view, false).map_err(Stop::Wrong)?;
         let steps = history.at(disk.op_count());
         let resolved = resolve(&steps, &state, start.shape.has_quota()).map_err(Stop::Wrong)?;
+        state.verify(&resolved.model, HASHES_MAX).map_err(Stop::Wrong)?;
         let found = history.begin(disk, resolved.step());
         history.acknowledge(disk, found);
         let mut digest = Digest::default();
@@ -391,6 +392,8 @@ impl<'a> Session<'a> {
     }
 }
 
+/// At so many revisions HashKV is compared at a start.
+const HASHES_MAX: u64 = 5;
 /// So often a view is compared with the model in full.
 const DEEP_LOOK_ONE_IN: u64 = 40;
 /// Bounds the time that a stuck member costs. A stalled disk may need many turns of readers for one request.

@@ -8,6 +8,7 @@ mod ci;
 mod codegen;
 mod interop;
 mod process;
+mod sim;
 mod tidy;
 mod tools;
 
@@ -40,6 +41,13 @@ enum Task {
         /// Runs only the tests whose name contains this.
         filter: Option<String>,
     },
+    /// Simulates members whose disks crash and fail, by seed; `cargo xtask sim --help` has its options.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// For the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs every check and test, in order; stops at the first failure.
     Ci {
         /// Runs only this step.
@@ -66,6 +74,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Advisories => advisories::run(),
         Task::InteropTools => tools::run(),
         Task::Interop { filter } => interop::run(filter.as_deref()),
+        Task::Sim { arguments } => sim::run(&arguments),
         Task::Ci { only } => ci::run(only.as_deref()),
     }
 }

@@ -1,6 +1,6 @@
 //! A failure of every disk operation, once each.
 
-use super::{BOTH, Crash, Finding, Report, Stop, Trial, Workload, guarded};
+use super::{BOTH, Crash, Finding, Report, Stop, Trial, Watch, Workload, guarded};
 use crate::history::History;
 use std::fmt::{self, Display};
 use stdx::prng::Prng;
@@ -65,7 +65,11 @@ impl FaultPlan {
 ///
 /// # Errors
 /// The first [`Finding`].
-pub fn enumerate_faults<W: Workload>(workload: &W, plan: &FaultPlan) -> Result<Report, Finding> {
+pub fn enumerate_faults<W: Workload>(
+    workload: &W,
+    plan: &FaultPlan,
+    watch: Watch<'_>,
+) -> Result<Report, Finding> {
     let disk = workload.prepare();
     disk.record_trace();
     let mut history = History::default();
@@ -73,6 +77,7 @@ pub fn enumerate_faults<W: Workload>(workload: &W, plan: &FaultPlan) -> Result<R
     let mut report =
         Report { ops: disk.trace().len() as u64, requests: history.len() as u64, ..Report::default() };
     for op in disk.trace() {
+        watch(op.number, &report);
         for point in plan.points(op.number) {
             guarded(|| fail(workload, &op, point, &mut report)).map_err(|what| Finding::Fault {
                 point,

@@ -144,7 +144,15 @@ impl Workload for SmallLog {
 }
 
 fn plan() -> Plan {
-    Plan { rounds: 3, recovery_crashes: 2, ..Plan::new(1) }
+    Plan { rounds: 3, ..Plan::new(1) }
+}
+
+fn crash(log: &SmallLog, plan: &Plan) -> Result<Report, Finding> {
+    enumerate(log, plan, &mut |_, _| {})
+}
+
+fn fail(log: &SmallLog, plan: &FaultPlan) -> Result<Report, Finding> {
+    enumerate_faults(log, plan, &mut |_, _| {})
 }
 
 fn log(bug: Bug) -> SmallLog {
@@ -153,17 +161,17 @@ fn log(bug: Bug) -> SmallLog {
 
 #[test]
 fn a_sound_log_survives_every_crash_and_every_failure() {
-    let report = enumerate(&log(Bug::None), &plan()).unwrap();
+    let report = crash(&log(Bug::None), &plan()).unwrap();
     assert_eq!(report.requests, 14);
     assert!(report.crashes > 30 * 7, "{report:?}");
     assert_eq!(report.recoveries, report.crashes * 3);
-    let report = enumerate_faults(&log(Bug::None), &FaultPlan::ALL).unwrap();
+    let report = fail(&log(Bug::None), &FaultPlan::ALL).unwrap();
     assert!(report.recoveries > report.ops * 2 * 2 * 2, "{report:?}");
 }
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
-    let digest = |seed| enumerate(&log(Bug::None), &Plan { seed, ..plan() }).unwrap().digest;
+    let digest = |seed| crash(&log(Bug::None), &Plan { seed, ..plan() }).unwrap().digest;
     assert_eq!(digest(1), digest(1));
     assert_ne!(digest(1), digest(2));
 }
@@ -171,11 +179,11 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
 #[test]
 fn every_planted_bug_is_found_and_the_finding_replays() {
     let check = |bug: Bug, words: &str| {
-        let finding = enumerate(&log(bug), &plan()).expect_err("a planted bug is found");
+        let finding = crash(&log(bug), &plan()).expect_err("a planted bug is found");
         let Finding::Crash { point, .. } = &finding else { panic!("{bug:?}: {finding}") };
         assert!(finding.to_string().contains(words), "{bug:?}: {finding}");
         let replay = Plan { only: Some(*point), ..plan() };
-        assert_eq!(enumerate(&log(bug), &replay), Err(finding.clone()), "{bug:?}");
+        assert_eq!(crash(&log(bug), &replay), Err(finding.clone()), "{bug:?}");
         assert_eq!(Crash::parse(&point.crash.to_string()), Some(point.crash));
     };
     check(Bug::RepliesBeforeSync, "is lost");
@@ -188,10 +196,10 @@ fn every_planted_bug_is_found_and_the_finding_replays() {
 
 #[test]
 fn a_failed_sync_that_is_ignored_is_found() {
-    let finding = enumerate_faults(&log(Bug::IgnoresFailedSync), &FaultPlan::ALL).expect_err("it is found");
+    let finding = fail(&log(Bug::IgnoresFailedSync), &FaultPlan::ALL).expect_err("it is found");
     let Finding::Fault { point, op, .. } = &finding else { panic!("{finding}") };
     assert_eq!(op.kind, OpKind::SyncData, "{finding}");
     let replay = FaultPlan { only: Some(*point), ..FaultPlan::ALL };
-    assert_eq!(enumerate_faults(&log(Bug::IgnoresFailedSync), &replay), Err(finding.clone()));
-    assert!(enumerate(&log(Bug::IgnoresFailedSync), &plan()).is_ok(), "without faults it is sound");
+    assert_eq!(fail(&log(Bug::IgnoresFailedSync), &replay), Err(finding.clone()));
+    assert!(crash(&log(Bug::IgnoresFailedSync), &plan()).is_ok(), "without faults it is sound");
 }
