@@ -4,7 +4,7 @@
 //! [`backend::Writer`]; from then on everything is [`Member::handle`] with an [`Input`] and [`Member::poll_output`].
 //!
 //! Three stages, each a state machine, none a thread (contract C12): *consensus* ([`raft::Raft`]), *log*
-//! ([`log::LogStage`]: segments and .snap files) and *apply* ([`apply_stage::ApplyStage`]). A shell may drive all of them
+//! (`log.rs`: segments and .snap files) and *apply* (`apply_stage.rs`). A shell may drive all of them
 //! from one thread, as it does for a sole voter, where a put then costs one sync and no hand-over inside the member.
 //! The fourth machine, the backend's writer, is driven on its own because its syncs must not hold up the log.
 //!
