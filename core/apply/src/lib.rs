@@ -13,12 +13,14 @@ mod answer;
 mod applier;
 mod cluster;
 mod compact;
+mod compare;
 mod entry;
 mod inspect;
 mod kv;
 mod lease;
 mod nested;
 mod quota;
+mod read_txn;
 mod txn;
 
 pub use alarm::{Alarm, AlarmKind};
@@ -29,7 +31,7 @@ pub use inspect::Inspection;
 pub use lease::Leases;
 pub use nested::{NestedError, TXN_LEVELS_MAX, merge_txn_field};
 pub use quota::{Quota, put_cost, txn_cost};
-pub use txn::read_txn;
+pub use read_txn::{ReadTxn, read_txn};
 
 /// Why a member cannot go on applying.
 #[derive(Clone, Debug, thiserror::Error)]

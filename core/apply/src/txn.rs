@@ -1,17 +1,16 @@
-//! Txn: compares, the checks of the taken path, then its operations. Nothing can fail after the first change.
+//! Txn in the log: compares, the checks of the taken path, then its operations. Nothing can fail after the first change.
 
 use crate::alarm::{AlarmKind, is_active};
-use crate::answer::{Answer, Refusal, put_bytes, put_inner_header};
+use crate::answer::{Refusal, put_bytes, put_inner_header};
 use crate::applier::Applier;
+use crate::compare;
 use crate::kv::{Outcome, delete_body, put_body, to_put};
 use crate::lease::Leases;
 use crate::quota::txn_cost;
-use mvcc::{Found, KeyRange, RangeRead, View, WriteTxn};
+use mvcc::{KeyRange, View, WriteTxn};
 use prost::encoding::{WireType, encode_key, encode_varint};
-use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use proto::etcdserverpb::request_op::Request;
-use proto::etcdserverpb::{Compare, RequestOp, TxnRequest};
-use std::cmp::Ordering;
+use proto::etcdserverpb::{RequestOp, TxnRequest};
 
 /// Which branch is taken, here and in the nested transactions of that branch, in order.
 struct Path {
@@ -43,39 +42,9 @@ impl Applier {
     }
 }
 
-/// Runs a transaction of ranges only on `view`, without the log.
-///
-/// # Errors
-/// [`Refusal`] for a revision that is compacted or to come. [`crate::Error::Mvcc`] with [`mvcc::Error::Overtaken`] if a
-/// compaction passed by: start again on a fresh view.
-pub fn read_txn(view: &View, request: TxnRequest) -> Outcome {
-    let leases = Leases::default();
-    let path = choose(view, &request)?;
-    if let Err(refusal) = (Check { before: view, leases: &leases }).branch(&request, &path) {
-        return Ok(Err(refusal));
-    }
-    let mut body = Vec::new();
-    put_succeeded(&path, &mut body);
-    for operation in branch_of(request, path.succeeded) {
-        let Some(Request::RequestRange(range)) = operation.request else { continue };
-        let mut message = Vec::new();
-        put_inner_header(view.revision(), &mut message);
-        match RangeRead::new(view.clone(), range).and_then(RangeRead::run) {
-            Ok(answer) => answer.encode_body(&mut message),
-            Err(mvcc::Error::Compacted) => return Ok(Err(Refusal::Compacted)),
-            Err(error) => return Err(error.into()),
-        }
-        let mut response = Vec::with_capacity(message.len() + 8);
-        put_bytes(1, &message, &mut response);
-        put_bytes(3, &response, &mut body);
-    }
-    // What the compares saw was whole only if no compaction has dropped it.
-    view.check_not_compacted(view.revision(), false)?;
-    Ok(Ok(Answer { revision: view.revision(), body: body.into() }))
-}
-
-fn put_succeeded(path: &Path, body: &mut Vec<u8>) {
-    if path.succeeded {
+/// Appends field 2 of a `TxnResponse`.
+pub(crate) fn put_succeeded(succeeded: bool, body: &mut Vec<u8>) {
+    if succeeded {
         encode_key(2, WireType::Varint, body);
         encode_varint(1, body);
     }
@@ -89,7 +58,7 @@ fn branch_of(request: TxnRequest, succeeded: bool) -> Vec<RequestOp> {
 fn choose(before: &View, request: &TxnRequest) -> mvcc::Result<Path> {
     let mut succeeded = true;
     for compare in &request.compare {
-        if !holds(before, compare)? {
+        if !compare::holds(before, compare)? {
             succeeded = false;
             break;
         }
@@ -104,57 +73,6 @@ fn choose(before: &View, request: &TxnRequest) -> mvcc::Result<Path> {
     Ok(Path { succeeded, nested })
 }
 
-fn holds(before: &View, compare: &Compare) -> mvcc::Result<bool> {
-    let found = before.find_range(&KeyRange::new(&compare.key, &compare.range_end));
-    if found.is_empty() {
-        // A missing key has no value, and zero for everything else.
-        return Ok(compare.target != CompareTarget::Value as i32 && holds_for(before, compare, None)?);
-    }
-    for found in &found {
-        if !holds_for(before, compare, Some(found))? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn holds_for(before: &View, compare: &Compare, found: Option<&Found>) -> mvcc::Result<bool> {
-    let number = |present: fn(&Found) -> i64, wanted: i64| found.map_or(0, present).cmp(&wanted);
-    let union = compare.target_union.as_ref();
-    let ordering = match CompareTarget::try_from(compare.target) {
-        Ok(CompareTarget::Version) => {
-            let wanted = if let Some(TargetUnion::Version(wanted)) = union { *wanted } else { 0 };
-            number(|found| found.version, wanted)
-        }
-        Ok(CompareTarget::Create) => {
-            let wanted = if let Some(TargetUnion::CreateRevision(wanted)) = union { *wanted } else { 0 };
-            number(|found| found.created.main, wanted)
-        }
-        Ok(CompareTarget::Mod) => {
-            let wanted = if let Some(TargetUnion::ModRevision(wanted)) = union { *wanted } else { 0 };
-            number(|found| found.modified.main, wanted)
-        }
-        Ok(CompareTarget::Value) => {
-            let wanted: &[u8] = if let Some(TargetUnion::Value(wanted)) = union { wanted } else { b"" };
-            let present = found.map(|found| before.pair(found)).transpose()?.unwrap_or_default();
-            present.value.as_ref().cmp(wanted)
-        }
-        Ok(CompareTarget::Lease) => {
-            let wanted = if let Some(TargetUnion::Lease(wanted)) = union { *wanted } else { 0 };
-            let present = found.map(|found| before.pair(found)).transpose()?.unwrap_or_default();
-            present.lease.cmp(&wanted)
-        }
-        Err(_) => Ordering::Equal,
-    };
-    Ok(match CompareResult::try_from(compare.result) {
-        Ok(CompareResult::Equal) => ordering.is_eq(),
-        Ok(CompareResult::NotEqual) => ordering.is_ne(),
-        Ok(CompareResult::Greater) => ordering.is_gt(),
-        Ok(CompareResult::Less) => ordering.is_lt(),
-        Err(_) => true,
-    })
-}
-
 /// The checks of the operations on the taken path, made on the state before the transaction.
 struct Check<'a> {
     before: &'a View,
@@ -167,7 +85,7 @@ impl Check<'_> {
         let mut nested = path.nested.iter();
         for operation in operations {
             match &operation.request {
-                Some(Request::RequestRange(range)) => self.range_revision(range.revision)?,
+                Some(Request::RequestRange(range)) => check_range_revision(self.before, range.revision)?,
                 Some(Request::RequestPut(put)) => {
                     if put.lease != 0 && !self.leases.contains(put.lease) {
                         return Err(Refusal::LeaseNotFound);
@@ -185,18 +103,15 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
 
-    fn range_revision(&self, revision: i64) -> Result<(), Refusal> {
-        if revision > self.before.revision() {
-            return Err(Refusal::FutureRevision);
-        }
-        // Unlike a plain range, a negative revision is compared too.
-        if revision != 0 && revision < self.before.compact_revision() {
-            Err(Refusal::Compacted)
-        } else {
-            Ok(())
-        }
+/// Whether a range inside a transaction can be read at `revision`.
+pub(crate) fn check_range_revision(before: &View, revision: i64) -> Result<(), Refusal> {
+    if revision > before.revision() {
+        return Err(Refusal::FutureRevision);
     }
+    // Unlike a plain range, a negative revision is compared too.
+    if revision != 0 && revision < before.compact_revision() { Err(Refusal::Compacted) } else { Ok(()) }
 }
 
 /// Runs the taken branch and appends the fields of its `TxnResponse` behind the header.
@@ -207,7 +122,7 @@ fn execute(
     path: &Path,
     body: &mut Vec<u8>,
 ) -> mvcc::Result<()> {
-    put_succeeded(path, body);
+    put_succeeded(path.succeeded, body);
     let mut nested = path.nested.iter();
     for operation in branch_of(request, path.succeeded) {
         let (field, message) = execute_one(txn, leases, operation, &mut nested)?;

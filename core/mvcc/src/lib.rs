@@ -23,7 +23,7 @@ pub use index::{
     Compaction as IndexCompaction, Found, HashKeep, Index, KeepSet, KeyRange, NotFound, OutOfOrder,
 };
 pub use index::{Record, Restorer, Scan};
-pub use range::{RangeAnswer, RangeRead, STEP_BYTES_MAX};
+pub use range::{Budget, RangeAnswer, RangeRead, STEP_BYTES_MAX};
 pub use record::RecordHead;
 pub use txn::{Put, PutDone, Store, WriteTxn};
 pub use view::{CompactRevision, View};

@@ -55,6 +55,37 @@ enum Plan {
     Whole,
 }
 
+/// What one step of a read may still do (contract C9).
+#[derive(Debug)]
+pub struct Budget {
+    keys: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Room for `keys` keys (at least one) and for [`STEP_BYTES_MAX`] bytes of values, beside the one that crosses the
+    /// line.
+    pub fn new(keys: usize) -> Self {
+        Self { keys: keys.max(1), bytes: STEP_BYTES_MAX }
+    }
+
+    /// Whether the step is at its end.
+    pub fn is_spent(&self) -> bool {
+        self.keys == 0 || self.bytes == 0
+    }
+
+    /// Keys that the step may still look at.
+    pub fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// Notes that `keys` keys and `bytes` bytes of values were handled.
+    pub fn spend(&mut self, keys: usize, bytes: usize) {
+        self.keys = self.keys.saturating_sub(keys);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
 /// A range read under way. Each [`RangeRead::step`] handles a bounded number of keys and bytes (contract C9).
 pub struct RangeRead {
     view: View,
@@ -113,30 +144,39 @@ impl RangeRead {
         })
     }
 
-    /// Does a bounded part of the work: about `keys` keys (at least one), and no more than [`STEP_BYTES_MAX`] bytes
-    /// beside the last value. Returns the answer at the end.
+    /// Does a bounded part of the work, of about `keys` keys; as [`RangeRead::advance`] with a budget of its own.
+    ///
+    /// # Errors
+    /// As [`RangeRead::advance`].
+    pub fn step(&mut self, keys: usize) -> Result<Option<RangeAnswer>> {
+        self.advance(&mut Budget::new(keys))
+    }
+
+    /// Goes on until `budget` is spent. Returns the answer at the end.
     ///
     /// # Errors
     /// [`Error::Compacted`] or [`Error::Overtaken`] when a compaction passes by; [`Error::Backend`] for the file.
     ///
     /// # Panics
     /// If it has ended, with an answer or an error.
-    pub fn step(&mut self, keys: usize) -> Result<Option<RangeAnswer>> {
+    pub fn advance(&mut self, budget: &mut Budget) -> Result<Option<RangeAnswer>> {
         assert!(!matches!(self.phase, Phase::Done), "a read that has ended is not stepped");
-        let keys = keys.max(1);
-        self.phase = match std::mem::replace(&mut self.phase, Phase::Done) {
-            Phase::Index => self.read_index(keys)?,
-            Phase::Rank { sort, left } => self.rank(sort, left, keys)?,
-            Phase::Merge(sort) => self.merge(sort, keys),
-            Phase::Values { next } => self.read_values(next, keys)?,
-            Phase::Done => unreachable!("asserted above"),
-        };
-        if !matches!(self.phase, Phase::Done) {
-            return Ok(None);
+        while !budget.is_spent() {
+            self.phase = match std::mem::replace(&mut self.phase, Phase::Done) {
+                Phase::Index => self.read_index(budget)?,
+                Phase::Rank { sort, left } => self.rank(sort, left, budget)?,
+                Phase::Merge(sort) => self.merge(sort, budget),
+                Phase::Values { next } => self.read_values(next, budget)?,
+                Phase::Done => unreachable!("asserted above"),
+            };
+            if matches!(self.phase, Phase::Done) {
+                let more = self.limit > 0 && self.matched > self.limit;
+                let count = i64::try_from(self.count).unwrap_or(i64::MAX);
+                let kvs = std::mem::take(&mut self.out).freeze();
+                return Ok(Some(RangeAnswer { kvs, more, count }));
+            }
         }
-        let more = self.limit > 0 && self.matched > self.limit;
-        let count = i64::try_from(self.count).unwrap_or(i64::MAX);
-        Ok(Some(RangeAnswer { kvs: std::mem::take(&mut self.out).freeze(), more, count }))
+        Ok(None)
     }
 
     /// Runs all steps one after the other, for apply and for tests; errors as [`RangeRead::step`]. The index is locked
@@ -150,7 +190,7 @@ impl RangeRead {
     }
 
     /// Gathers keys until there are enough, then only counts.
-    fn read_index(&mut self, keys: usize) -> Result<Phase> {
+    fn read_index(&mut self, budget: &mut Budget) -> Result<Phase> {
         let wanted = match (self.request.count_only, self.plan) {
             (true, _) => 0,
             (_, Plan::Whole) => usize::MAX,
@@ -159,13 +199,14 @@ impl RangeRead {
             _ => usize::MAX,
         };
         let Self { found, count, request, .. } = self;
-        self.scan.step(&self.view.index, keys, |key, state| {
+        let seen = self.scan.step(&self.view.index, budget.keys(), |key, state| {
             *count += 1;
             if found.len() < wanted && passes(request, &state) {
                 found.push((Bytes::copy_from_slice(key), state));
             }
             ControlFlow::Continue(())
         });
+        budget.spend(seen, 0);
         self.view.check_not_compacted(self.revision, self.is_explicit)?;
         if !self.scan.is_done() {
             return Ok(Phase::Index);
@@ -195,12 +236,12 @@ impl RangeRead {
         &self,
         mut sort: Sort,
         mut left: std::vec::IntoIter<(Bytes, Found)>,
-        keys: usize,
+        budget: &mut Budget,
     ) -> Result<Phase> {
         let mut ranked = Vec::new();
-        let mut bytes = 0;
-        while ranked.len() < keys && bytes < STEP_BYTES_MAX {
+        while !budget.is_spent() {
             let Some((key, found)) = left.next() else { break };
+            let mut bytes = 0;
             let rank = match self.request.sort_target() {
                 SortTarget::Version => Rank::Number(found.version),
                 SortTarget::Create => Rank::Number(found.created.main),
@@ -208,21 +249,23 @@ impl RangeRead {
                 SortTarget::Key => unreachable!("pairs come in the order of their keys"),
                 SortTarget::Value => {
                     let value = self.view.data.value(found.modified)?;
-                    bytes += value.len();
+                    bytes = value.len();
                     Rank::Value(decode(value)?.value)
                 }
             };
+            budget.spend(1, bytes);
             ranked.push((rank, (key, found)));
         }
         sort.take(ranked);
         Ok(if left.len() == 0 { Phase::Merge(sort) } else { Phase::Rank { sort, left } })
     }
 
-    fn merge(&mut self, mut sort: Sort, keys: usize) -> Phase {
-        for _ in 0..keys {
+    fn merge(&mut self, mut sort: Sort, budget: &mut Budget) -> Phase {
+        while !budget.is_spent() {
             let pair = if self.found.len() < self.wanted() { sort.next() } else { None };
             let Some(pair) = pair else { return Phase::Values { next: 0 } };
             self.found.push(pair);
+            budget.spend(1, 0);
         }
         Phase::Merge(sort)
     }
@@ -232,26 +275,27 @@ impl RangeRead {
         if self.limit == 0 { self.matched } else { self.limit.min(self.matched) }
     }
 
-    fn read_values(&mut self, next: usize, keys: usize) -> Result<Phase> {
+    fn read_values(&mut self, next: usize, budget: &mut Budget) -> Result<Phase> {
         let wanted = self.wanted();
-        let end = wanted.min(next.saturating_add(keys));
-        let bytes_before = self.out.len();
         // A descending order of keys needs no sort.
         let is_backward =
             self.request.sort_target() == SortTarget::Key && self.direction() == Direction::Descending;
-        for position in next..end {
-            if self.out.len() - bytes_before >= STEP_BYTES_MAX {
+        for position in next..wanted {
+            if budget.is_spent() {
                 return Ok(Phase::Values { next: position });
             }
-            self.write_pair(if is_backward { self.found.len() - 1 - position } else { position })?;
+            let bytes =
+                self.write_pair(if is_backward { self.found.len() - 1 - position } else { position })?;
+            budget.spend(1, bytes);
         }
-        Ok(if end == wanted { Phase::Done } else { Phase::Values { next: end } })
+        Ok(Phase::Done)
     }
 
-    fn write_pair(&mut self, position: usize) -> Result<()> {
+    /// Appends a pair to the answer; returns the bytes handled.
+    fn write_pair(&mut self, position: usize) -> Result<usize> {
         let (key, found) = &self.found[position];
+        let out = &mut self.out;
         if !self.request.keys_only {
-            let out = &mut self.out;
             return Ok(self.view.data.with_value(found.modified, |value| put_kv(out, value))?);
         }
         let mut pair = KeyValue {
@@ -261,12 +305,14 @@ impl RangeRead {
             version: found.version,
             ..KeyValue::default()
         };
+        let mut bytes = 0;
         // etcd 3.7 answers keys_only from the index, which has no lease, unless it sorts by value.
         if self.request.sort_target() == SortTarget::Value {
-            pair.lease = decode(self.view.data.value(found.modified)?)?.lease;
+            let value = self.view.data.value(found.modified)?;
+            bytes = value.len();
+            pair.lease = decode(value)?.lease;
         }
-        put_kv(&mut self.out, &pair.encode_to_vec());
-        Ok(())
+        Ok(bytes + put_kv(out, &pair.encode_to_vec()))
     }
 }
 
@@ -277,11 +323,12 @@ fn passes(request: &RangeRequest, found: &Found) -> bool {
         && within(found.created.main, request.min_create_revision, request.max_create_revision)
 }
 
-fn put_kv(out: &mut BytesMut, value: &[u8]) {
+fn put_kv(out: &mut BytesMut, value: &[u8]) -> usize {
     out.reserve(value.len() + 6);
     encode_key(2, WireType::LengthDelimited, out);
     encode_varint(value.len() as u64, out);
     out.put_slice(value);
+    value.len()
 }
 
 /// Decodes a stored pair.

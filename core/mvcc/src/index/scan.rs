@@ -28,7 +28,7 @@ impl Scan {
     }
 
     /// Looks at the next `keys_max` keys at most, dead ones included, and calls `visit` for each live one. A break ends
-    /// the step; the next one goes on behind that key.
+    /// the step; the next one goes on behind that key. Returns the number of keys looked at.
     ///
     /// `visit` runs under the index's lock: it must be short and must not call the index.
     pub fn step(
@@ -36,16 +36,17 @@ impl Scan {
         index: &Index,
         keys_max: usize,
         mut visit: impl FnMut(&[u8], Found) -> ControlFlow<()>,
-    ) {
+    ) -> usize {
         let Some(bounds) = self.range.bounds(self.last.as_deref()).filter(|_| !self.is_done) else {
             self.is_done = true;
-            return;
+            return 0;
         };
         let tree = index.tree.read();
         let mut keys = tree.range::<[u8], _>(bounds);
-        let mut last = None;
+        let (mut last, mut seen) = (None, 0);
         for (key, history) in keys.by_ref().take(keys_max) {
             last = Some(key);
+            seen += 1;
             if history.get(self.at).is_some_and(|found| visit(key, found).is_break()) {
                 break;
             }
@@ -54,6 +55,7 @@ impl Scan {
         if !self.is_done && last.is_some() {
             self.last = last.cloned();
         }
+        seen
     }
 }
 
@@ -71,15 +73,15 @@ mod tests {
         for keys_max in 1..=21 {
             let mut scan = Scan::new(KeyRange::all(), 11);
             let mut seen = Vec::new();
-            let mut steps = 0;
+            let (mut steps, mut looked_at) = (0, 0);
             while !scan.is_done() {
-                scan.step(&index, keys_max, |key, _| {
+                looked_at += scan.step(&index, keys_max, |key, _| {
                     seen.push(key[0]);
                     ControlFlow::Continue(())
                 });
                 steps += 1;
             }
-            assert_eq!(seen, (0..10).collect::<Vec<_>>());
+            assert_eq!((seen, looked_at), ((0..10).collect::<Vec<_>>(), 20));
             assert_eq!(steps, 20_usize.div_ceil(keys_max));
         }
     }
