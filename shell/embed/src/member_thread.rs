@@ -114,7 +114,6 @@ impl Drive {
                     waiting.insert(id, (thread, ticket));
                     Input::ReadIndex(id)
                 }
-                ToNode::RaiseNoSpace => Input::RaiseNoSpace,
                 ToNode::Backend(event) => Input::Backend(event),
                 ToNode::BackendFailed(reason) => return Err(reason),
                 ToNode::Stop => Input::Stop,

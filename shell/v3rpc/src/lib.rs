@@ -7,6 +7,8 @@
 //! [`Member`] is what all threads share; [`Local`] is one net thread's access to it.
 
 mod cluster;
+#[cfg(test)]
+mod harness;
 mod health;
 mod kv;
 mod local;

@@ -2,11 +2,13 @@
 
 use crate::member::{Member, ToNode};
 use api::{ApiError, Command, Header, Identity, error};
-use apply::Answer;
+use apply::{Alarm, Answer};
 use bytes::BytesMut;
 use grpc::{Code, Frame, Status, Ticket, Waiters};
 use node::{Failure, View};
 use prost::Message;
+use proto::etcdserverpb::alarm_request::AlarmAction;
+use proto::etcdserverpb::{AlarmRequest, AlarmType};
 use std::sync::Arc;
 
 /// What completes a ticket: the outcome of a proposal, or an empty answer for a read that may go on.
@@ -62,30 +64,57 @@ impl Local {
     /// # Errors
     /// Too large, refused, or not answered in time.
     pub async fn propose(&self, command: Command, request: &impl Message) -> Result<Answer, Status> {
+        self.propose_until(command, request, |_| false).await
+    }
+
+    /// As [`Local::propose`], but when time is up and `is_under_way` says so of the newest view, it waits without limit:
+    /// then the call ends with the outcome, or when the client leaves.
+    ///
+    /// # Errors
+    /// As [`Local::propose`].
+    pub async fn propose_until(
+        &self,
+        command: Command,
+        request: &impl Message,
+        is_under_way: impl FnOnce(&View) -> bool,
+    ) -> Result<Answer, Status> {
         let id = self.member.next_id();
         let limits = &self.member.limits;
         let data = api::proposal(id, Identity::default(), command, request, limits.request_bytes_max)
             .map_err(status)?;
-        let (ticket, waiting) = self.waiters.register();
+        let (ticket, mut waiting) = self.waiters.register();
         self.member.proposer.push(ToNode::Propose { thread: self.thread, ticket, id, data });
-        match tokio::time::timeout(limits.request_timeout, waiting).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(failure)) => Err(status(from_failure(failure))),
-            Err(_) => Err(status(error::TIMEOUT)),
-        }
+        let outcome = match tokio::time::timeout(limits.request_timeout, &mut waiting).await {
+            Ok(outcome) => outcome,
+            Err(_) if is_under_way(&*self.view()?) => waiting.await,
+            Err(_) => return Err(status(error::TIMEOUT)),
+        };
+        outcome.map_err(|failure| status(from_failure(failure)))
     }
 
-    /// Refuses a write of `cost` bytes that the quota has no room for, and sees to the alarm.
+    /// Refuses a write of `cost` bytes that the quota has no room for, once the alarm is raised.
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED.
-    pub fn check_quota(&self, cost: u64) -> Result<(), Status> {
+    pub async fn check_quota(&self, cost: u64) -> Result<(), Status> {
         let view = self.view()?;
         let used = view.state.store.data().file().size_bytes() + view.state.buffered_bytes;
         if self.member.limits.quota.allows(used, cost) {
             return Ok(());
         }
-        self.member.proposer.push(ToNode::RaiseNoSpace);
+        let alarm = Alarm { member: self.member.id.0, kind: AlarmType::Nospace as i32 };
+        let is_active = view.state.alarms.contains(&alarm);
+        // No pages are held while it waits.
+        drop(view);
+        if !is_active {
+            let request = AlarmRequest {
+                action: AlarmAction::Activate as i32,
+                member_id: alarm.member,
+                alarm: alarm.kind,
+            };
+            // As in etcd the write is refused whatever becomes of the alarm; the next one tries again.
+            let _unimportant = self.propose(Command::Alarm, &request).await;
+        }
         Err(status(error::NO_SPACE))
     }
 

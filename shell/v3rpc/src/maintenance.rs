@@ -2,11 +2,11 @@
 
 use crate::local::{Local, read_status};
 use api::Command;
+use apply::Alarm;
 use grpc::{Frame, Status};
 use mvcc::{Error, HashRead};
 use proto::etcdserverpb::{
-    AlarmMember, AlarmRequest, AlarmType, DowngradeInfo, HashKvRequest, HashKvResponse, StatusRequest,
-    StatusResponse,
+    AlarmRequest, AlarmType, DowngradeInfo, HashKvRequest, HashKvResponse, StatusRequest, StatusResponse,
 };
 use std::rc::Rc;
 
@@ -21,13 +21,7 @@ pub(crate) async fn status(_: StatusRequest, local: Rc<Local>) -> Result<StatusR
     if view.leader.is_none() {
         errors.push(api::error::NO_LEADER.text.to_owned());
     }
-    errors.extend(view.state.alarms.iter().map(|alarm| {
-        let member = AlarmMember { member_id: alarm.member, alarm: alarm.kind };
-        match AlarmType::try_from(alarm.kind) {
-            Ok(kind) => format!("memberID:{} alarm:{}", member.member_id, kind.as_str_name()),
-            Err(_) => format!("memberID:{} alarm:{}", member.member_id, alarm.kind),
-        }
-    }));
+    errors.extend(view.state.alarms.iter().map(alarm_text));
     Ok(StatusResponse {
         header: Some(local.header().at(view.state.store.revision())),
         version: types::ETCD_VERSION.to_string(),
@@ -45,6 +39,18 @@ pub(crate) async fn status(_: StatusRequest, local: Rc<Local>) -> Result<StatusR
     })
 }
 
+/// An `AlarmMember` as Go prints it: fields that are zero are left out.
+fn alarm_text(alarm: &Alarm) -> String {
+    let member = if alarm.member == 0 { String::new() } else { format!("memberID:{}", alarm.member) };
+    let kind = match AlarmType::try_from(alarm.kind) {
+        Ok(AlarmType::None) => String::new(),
+        Ok(kind) => format!("alarm:{}", kind.as_str_name()),
+        Err(_) => format!("alarm:{}", alarm.kind),
+    };
+    let separator = if member.is_empty() || kind.is_empty() { "" } else { " " };
+    format!("{member}{separator}{kind}")
+}
+
 pub(crate) async fn hash_kv(request: HashKvRequest, local: Rc<Local>) -> Result<HashKvResponse, Status> {
     loop {
         let view = local.view()?;
@@ -58,7 +64,7 @@ pub(crate) async fn hash_kv(request: HashKvRequest, local: Rc<Local>) -> Result<
                 });
             }
             // The next view knows the new compacted revision, so this ends.
-            Err(Error::Overtaken) => {}
+            Err(Error::Overtaken) => tokio::task::yield_now().await,
             Err(error) => return Err(read_status(error)),
         }
     }
@@ -77,4 +83,17 @@ async fn run_hash(view: &node::View, revision: i64) -> mvcc::Result<mvcc::HashAn
 pub(crate) async fn alarm(request: AlarmRequest, local: Rc<Local>) -> Result<Frame, Status> {
     let answer = local.propose(Command::Alarm, &request).await?;
     local.respond(&answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_are_printed_as_go_prints_messages() {
+        let check = |member, kind, text: &str| assert_eq!(alarm_text(&Alarm { member, kind }), text);
+        check(7, 1, "memberID:7 alarm:NOSPACE");
+        check(0, 2, "alarm:CORRUPT");
+        check(7, 5, "memberID:7 alarm:5");
+    }
 }

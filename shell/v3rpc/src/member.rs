@@ -45,8 +45,6 @@ pub enum ToNode {
         /// The round's identity.
         id: RequestId,
     },
-    /// The quota refused something: see to the alarm.
-    RaiseNoSpace,
     /// The backend's writer has finished something.
     Backend(node::BackendEvent),
     /// The backend's file is in doubt.
