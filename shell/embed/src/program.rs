@@ -90,7 +90,9 @@ fn serve(
     log: &Log,
     signals: std::io::Result<Signals>,
 ) -> i32 {
-    tracing::info!(args = Json::strings(args).value(), "Running: ");
+    let program = std::env::args_os().next().unwrap_or_default().to_string_lossy().into_owned();
+    let words: Vec<&str> = std::iter::once(program.as_str()).chain(args.iter().map(String::as_str)).collect();
+    tracing::info!(args = Json::strings(&words).value(), "Running: ");
     write_notices(log, notices);
     let running = match begin(config, build, log, signals) {
         Ok(running) => running,

@@ -56,6 +56,8 @@ pub(crate) async fn serve<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
             .timer(TokioTimer::new())
             .header_read_timeout(limits.read_header_timeout)
             .half_close(true)
+            // As Go writes names; scripts that grep for them expect it.
+            .title_case_headers(true)
             .serve_connection(TokioIo::new(Rewind { first, io }), service)
     );
     let mut is_told = false;

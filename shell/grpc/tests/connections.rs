@@ -33,7 +33,7 @@ fn http_is_served_on_the_same_port() {
     assert!(answer.ends_with("{\"etcdserver\":\"3.7.1\"}"), "{answer}");
     let answer = talk(fixture.address, b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
-    assert!(answer.contains("content-type: text/plain; charset=utf-8\r\n"), "{answer}");
+    assert!(answer.contains("Content-Type: text/plain; charset=utf-8\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\n404 page not found\n"), "{answer}");
     connected(fixture.address, async |client| {
         assert_eq!(put(&client, "k", Bytes::new()).await.status().0, 0);
