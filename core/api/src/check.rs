@@ -1,4 +1,4 @@
-//! What a request must look like before anything is done with it. Source: etcd API, order of validation.
+//! What a request must look like before anything is done with it. Source: `docs/formats/grpc.md 5 to 7`.
 
 use crate::error::{self, ApiError};
 use apply::TXN_LEVELS_MAX;

@@ -1,6 +1,6 @@
 //! Every error that a client can see: code and text. Client libraries match the texts.
 //!
-//! Source: etcd API, errors; docs/compat.md.
+//! Source: `docs/formats/grpc.md 4`; docs/compat.md.
 
 use apply::Refusal;
 

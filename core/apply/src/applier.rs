@@ -272,7 +272,7 @@ impl Applier {
     }
 
     /// The entry that a snapshot must put behind it because releases of this cluster version do not read it: the last
-    /// request of the second API, from level 3.6 on (etcd 3.7 panics on them; docs/formats, WAL 10).
+    /// request of the second API, from level 3.6 on (etcd 3.7 panics on them; `docs/formats/wal.md 10`).
     pub fn last_unreadable(&self) -> Option<LogIndex> {
         let is_decided = self.cluster.version().is_some();
         self.last_v2.filter(|_| is_decided && !self.dialect().proposes_v2_requests())

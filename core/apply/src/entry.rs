@@ -1,4 +1,4 @@
-//! Telling apart what the payload of a log entry may be. Source: docs/formats, raft entries 2.
+//! Telling apart what the payload of a log entry may be. Source: `docs/formats/raft-entries.md 2`.
 
 use crate::nested::decode_raft_request;
 use bytes::Bytes;

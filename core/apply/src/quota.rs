@@ -1,4 +1,4 @@
-//! The space quota and what requests cost. Source: docs/formats, backend, size and quota.
+//! The space quota and what requests cost. Source: `docs/formats/backend.md 8`, `docs/formats/grpc.md 8`.
 
 use proto::etcdserverpb::{PutRequest, RequestOp, TxnRequest, request_op::Request};
 

@@ -1,4 +1,4 @@
-//! The names of etcd's buckets and of the single keys in them. Source: docs/formats, backend.
+//! The names of etcd's buckets and of the single keys in them. Source: `docs/formats/backend.md 1`.
 
 /// A top-level bucket of the backend file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -116,7 +116,7 @@ impl Cluster {
     /// # Errors
     /// A [`Rejection`]; nothing has changed then.
     ///
-    /// Source: `docs/formats`, raft entries 2.4.
+    /// Source: `docs/formats/raft-entries.md 3`.
     pub fn apply(
         &mut self,
         change: Change,

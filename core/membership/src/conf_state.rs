@@ -17,7 +17,7 @@ struct ConfStateJson {
 
 /// Writes the value of `confState` in the bucket `meta`, as Go does: empty lists are left out, `auto_leave` never.
 ///
-/// Source: `docs/formats`, backend schema 1.2.
+/// Source: `docs/formats/backend.md 1.2`.
 pub fn conf_state_to_json(conf_state: &ConfState) -> String {
     let mut out = String::from("{");
     for (name, ids) in [

@@ -8,7 +8,7 @@ use types::{ClusterId, MemberId};
 ///
 /// A member of a new cluster is identified by the cluster's token and no time; one that is added later by an empty
 /// token and the time of the request in seconds since 1970.
-/// Source: `docs/formats`, raft entries 3.
+/// Source: `docs/formats/raft-entries.md 4`.
 pub fn member_id(peer_urls: &[String], token: &str, unix_seconds: Option<u64>) -> MemberId {
     let mut sorted: Vec<&String> = peer_urls.iter().collect();
     sorted.sort_unstable();

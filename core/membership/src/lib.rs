@@ -5,7 +5,7 @@
 //! entries of releases up to 3.5. What it writes, Go etcd reads, so the JSON is Go's to the byte. It never decides when
 //! to change anything, and never draws a clock: identities get their time from the caller.
 //!
-//! Source: `docs/formats`, backend schema 1 and 13, raft entries 2 to 4, snapshot files 7.
+//! Source: `docs/formats/backend.md 1` and `10`, `docs/formats/raft-entries.md 2 to 4`, `docs/formats/snap.md 4`.
 
 mod change;
 mod cluster;

@@ -2,7 +2,7 @@
 //!
 //! Such a payload is a tree of nodes as JSON. Only the part below `/0` is about the cluster; the rest, the history of
 //! events above all, is left out when writing and skipped when reading. Go etcd 3.4 to 3.7 starts from this form.
-//! Source: `docs/formats`, snapshot files 7.
+//! Source: `docs/formats/snap.md 4`.
 
 use crate::member::MemberJson;
 use crate::{Cluster, Error, Member, Result, from_json, parse_member_id};

@@ -1,6 +1,6 @@
 //! Hashes over the backend that members and tools compare: all are CRC-32C, fed record by record.
 //!
-//! Source: `docs/formats`, backend schema 7.
+//! Source: `docs/formats/backend.md 6`.
 
 use crate::index::KeepSet;
 use types::{REVISION_KEY_LEN, Revision};

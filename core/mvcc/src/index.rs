@@ -9,7 +9,7 @@
 //! those change no result.
 //!
 //! The tree is a plain one behind a lock; the interface allows for a packed tree that readers enter without one.
-//! Source: `docs/formats`, backend schema 3.
+//! Source: `docs/formats/backend.md 3`.
 
 mod compaction;
 mod history;

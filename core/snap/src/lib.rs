@@ -4,7 +4,7 @@
 //! and as data the dump of etcd's second-API store, in which releases up to 3.6 keep the membership. This crate
 //! neither makes nor reads that dump.
 //!
-//! **Format** (etcd 3.4 to 3.7, `docs/formats`): the file `<term>-<index>.snap`, both as 16 hexadecimal digits, is a
+//! **Format** (3.4 to 3.7, `docs/formats/snap.md 1 to 3`): `<term>-<index>.snap`, both 16 hexadecimal digits, is a
 //! message of a CRC-32C and the encoded snapshot. A file that does not check out is renamed to `<name>.broken`.
 //! A file counts only if the write-ahead log has a SNAPSHOT record of the same term and index.
 //!

@@ -78,7 +78,7 @@ display!(LogIndex, "{}");
 ///
 /// Two runs of one member differ unless the clock went back by more than the requests in between, and two members
 /// differ in the upper bits. Lease identities are drawn from the same counter.
-/// Source: format notes, raft entries, request ids.
+/// Source: `docs/formats/raft-entries.md 5`.
 #[derive(Debug)]
 pub struct RequestIds {
     prefix: u64,

@@ -4,7 +4,7 @@
 //! and the snapshots they start from. It never decides what to write, and never retries: after one failed or
 //! uncertain write or sync every later call fails ([`Error::Poisoned`]).
 //!
-//! **Format** (etcd 3.4 to 3.7, `docs/formats`): a directory of segments `<sequence>-<index>.wal`, each a run of
+//! **Format** (etcd 3.4 to 3.7, `docs/formats/wal.md 1 to 3`): segments `<sequence>-<index>.wal`, each a run of
 //! frames. A frame is a length word, a [`proto::walpb::Record`] and padding to eight bytes; `frame` and `record`
 //! hold these. One running CRC-32C covers the data of all records, across segments; it does not cover a record's
 //! type, so a damaged type is found only where what follows makes no sense. Zero bytes after the last frame are

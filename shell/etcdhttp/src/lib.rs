@@ -1,6 +1,6 @@
 //! Plain HTTP beside gRPC: health and version for operators, the peer listener's endpoints that need no stream.
 //!
-//! Layer: shell. Answers from the newest view; decides nothing. Source: docs/formats, HTTP; what is not here answers 404
+//! Layer: shell. Answers from the newest view; decides nothing. Source: `docs/formats/http.md`; all else answers 404
 //! and is listed in docs/compat.md.
 
 mod client;

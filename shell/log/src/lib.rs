@@ -8,7 +8,7 @@
 //! tracing::info!("listen-peer-urls" = log::Json::strings(urls).value(), "configuring peer listeners");
 //! ```
 //!
-//! * The form of a line ([`Style`]) and its levels are etcd's: `docs/formats/log.md`.
+//! * The form of a line ([`Style`]) and its levels are etcd's: `docs/formats/log.md 1 to 3`.
 //! * `logger` appears for the target `logger:NAME` only; `caller` is `crate/file.rs:line`.
 //! * A line is formatted by the thread that logs it and appended to a queue bounded in bytes; a thread of its own writes.
 //!   **No caller ever waits for a disk or a pipe**: when the queue is full, lines are dropped and counted, and a line says

@@ -1,4 +1,4 @@
-//! The model by the book: etcd's API and backend as documented in docs/formats and docs/compat.md.
+//! The model by the book: `docs/formats/grpc.md 5 to 8`, `docs/formats/backend.md 2 to 6` and docs/compat.md.
 
 use super::*;
 use proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};

@@ -99,7 +99,7 @@ impl Compaction {
 /// etcd feeds, of the records at or below the compacted revision, those of keys that are still alive at the hashed
 /// revision; if no key is alive there, everything that the compaction has not deleted yet. The second case would depend
 /// on how far the deletion has come, so here it is settled: what a finished compaction leaves.
-/// Source: `docs/formats`, backend schema 3.2 and 7.1; `docs/compat.md`, HashKV.
+/// Source: `docs/formats/backend.md 3.2`, `3.3` and `6.1`; `docs/compat.md`, HashKV.
 #[derive(Debug)]
 pub struct HashKeep {
     revision: i64,

@@ -25,7 +25,7 @@ pub struct NotFound;
 /// * Revisions grow strictly, within a generation and from one to the next.
 /// * There is at least one generation, none is empty, and all but the last are ended.
 ///
-/// Source: `docs/formats`, backend schema 3.
+/// Source: `docs/formats/backend.md 3.1` and `3.2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum History {
     /// One generation, alive, of which only the newest revision is kept: most keys, and no allocation.

@@ -26,7 +26,7 @@ impl KeyRange {
     /// The range of a request: an empty `range_end` means the one key, a single zero byte means every key from `key`
     /// on, anything else is the first key outside.
     ///
-    /// Source: etcd API, `RangeRequest` and `DeleteRangeRequest`.
+    /// Source: `docs/formats/grpc.md 5`.
     pub fn new(key: &Bytes, range_end: &Bytes) -> Self {
         let start = key.clone();
         match range_end.as_ref() {
