@@ -11,8 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// From this age on, in days, the list is reported as old.
 const AGE_DAYS_MAX: i64 = 180;
 
-/// Lock files of the project: the workspace's, and that of the test client that lives outside of it.
-const LOCK_FILES: &[&str] = &["Cargo.lock", "tests/interop/rust-client/Cargo.lock"];
+/// Lock files of the project: the workspace's, and those of the test client and the fuzz targets, not part of it.
+const LOCK_FILES: &[&str] = &["Cargo.lock", "tests/interop/rust-client/Cargo.lock", "fuzz/Cargo.lock"];
 
 /// The string values of one table of a TOML file, by key.
 type Table = BTreeMap<String, String>;

@@ -1,6 +1,6 @@
 //! Every check and test of the project, in the order in which a mistake is cheapest to find.
 
-use crate::{advisories, codegen, interop, process, tidy};
+use crate::{advisories, codegen, fuzz, interop, process, tidy};
 use anyhow::{Context, bail};
 use std::time::Instant;
 
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     Step { name: "test", run: || cargo(&["test", "--profile=ci", "--workspace", "--exclude=interop"]) },
     Step { name: "doc", run: doc },
     Step { name: "interop", run: || interop::run(None) },
+    Step { name: "fuzz", run: fuzz::ci },
     Step { name: "build", run: build },
 ];
 

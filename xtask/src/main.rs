@@ -6,6 +6,7 @@
 mod advisories;
 mod ci;
 mod codegen;
+mod fuzz;
 mod interop;
 mod process;
 mod sim;
@@ -13,6 +14,7 @@ mod tidy;
 mod tools;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -40,6 +42,17 @@ enum Task {
     Interop {
         /// Runs only the tests whose name contains this.
         filter: Option<String>,
+    },
+    /// Builds and runs the fuzz targets in fuzz/; what they find lands in target/fuzz/findings.
+    Fuzz {
+        /// Runs only this one: wal, snap, bolt, proto, membership or grpc.
+        target: Option<String>,
+        /// How long each runs, in seconds; the build comes on top.
+        #[arg(long, default_value_t = 15)]
+        seconds: u64,
+        /// Gives the target this input once instead.
+        #[arg(long, requires = "target")]
+        replay: Option<PathBuf>,
     },
     /// Simulates members whose disks crash and fail, by seed; `cargo xtask sim --help` has its options.
     #[command(disable_help_flag = true)]
@@ -74,6 +87,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Advisories => advisories::run(),
         Task::InteropTools => tools::run(),
         Task::Interop { filter } => interop::run(filter.as_deref()),
+        Task::Fuzz { target: Some(target), replay: Some(file), .. } => fuzz::replay(&target, &file),
+        Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
         Task::Sim { arguments } => sim::run(&arguments),
         Task::Ci { only } => ci::run(only.as_deref()),
     }
