@@ -127,9 +127,18 @@ impl<'a> Writes<'a> {
         if self.puts.len() < other.puts.len() {
             std::mem::swap(&mut self.puts, &mut other.puts);
         }
-        self.puts.extend(other.puts);
+        if is_far_smaller(other.puts.len(), self.puts.len()) {
+            self.puts.extend(other.puts);
+        } else {
+            self.puts.append(&mut other.puts);
+        }
         self.deletes.absorb(other.deletes);
     }
+}
+
+/// Whether it costs less to insert one set into another item by item than to merge the two.
+fn is_far_smaller(smaller: usize, larger: usize) -> bool {
+    smaller.saturating_mul(16) < larger
 }
 
 /// Deleted keys, as ranges that neither overlap nor touch: first key inside, and where the range ends.
@@ -199,9 +208,23 @@ impl<'a> Deletes<'a> {
         if self.ranges.len() < other.ranges.len() {
             std::mem::swap(&mut self.ranges, &mut other.ranges);
         }
-        for (start, end) in other.ranges {
-            self.insert(start, end);
+        if is_far_smaller(other.ranges.len(), self.ranges.len()) {
+            for (start, end) in other.ranges {
+                self.insert(start, end);
+            }
+            return;
         }
+        let mut all: Vec<_> = std::mem::take(&mut self.ranges).into_iter().chain(other.ranges).collect();
+        // Two runs in order, which the sort merges.
+        all.sort();
+        all.dedup_by(|(start, end), (_, last)| {
+            let touches = *last >= End::At(start, Side::Before);
+            if touches {
+                *last = (*last).max(*end);
+            }
+            touches
+        });
+        self.ranges = all.into_iter().collect();
     }
 }
 

@@ -11,6 +11,7 @@ mod respond;
 mod txn_message;
 
 pub use error::{ApiError, Code};
-pub use proposal::{Command, Identity, proposal};
+pub use apply::Identity;
+pub use proposal::{Command, proposal};
 pub use respond::Header;
 pub use txn_message::TxnMessage;

@@ -1,22 +1,13 @@
 //! From a request to the payload of a log entry.
 
 use crate::error::{self, ApiError};
-use apply::{Payload, decode_payload};
+use apply::{Identity, Payload, decode_payload};
 use bytes::{Bytes, BytesMut};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use proto::etcdserverpb::RequestHeader;
 use proto::raftpb::Entry;
 use types::RequestId;
-
-/// Who asks. Every command carries one; until auth exists it is always empty (contract C14).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// User name, empty without auth.
-    pub user: String,
-    /// Revision of the auth store that the user was looked up at.
-    pub auth_revision: u64,
-}
 
 /// Requests that become log entries; the numbers are their fields in `InternalRaftRequest`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

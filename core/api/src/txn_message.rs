@@ -1,13 +1,14 @@
 //! A transaction as it comes from a client.
 
 use crate::error::{self, ApiError};
-use apply::{NestedError, merge_txn_field};
+use apply::{NestedError, TxnEncoder, merge_txn_field};
 use bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType};
 use prost::{DecodeError, Message};
 use proto::etcdserverpb::TxnRequest;
 
-/// A `TxnRequest` that reads itself as deep as the log does, which is deeper than the generated reader goes.
+/// A `TxnRequest` that reads itself as deep as the log does, which is deeper than the generated reader goes, and writes
+/// itself in a time that does not grow with its depth.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnMessage {
     request: TxnRequest,
@@ -20,14 +21,14 @@ impl TxnMessage {
     /// # Errors
     /// [`error::TOO_MANY_OPS`] if it is nested too deep to be kept in the log: each level holds an operation, and etcd
     /// has no other word for it.
-    pub fn into_request(self) -> Result<TxnRequest, ApiError> {
-        if self.is_too_deep { Err(error::TOO_MANY_OPS) } else { Ok(self.request) }
+    pub fn request(&self) -> Result<&TxnRequest, ApiError> {
+        if self.is_too_deep { Err(error::TOO_MANY_OPS) } else { Ok(&self.request) }
     }
 }
 
 impl Message for TxnMessage {
     fn encode_raw(&self, out: &mut impl BufMut) {
-        self.request.encode_raw(out);
+        TxnEncoder::new(&self.request).encode(out);
     }
 
     fn merge_field(
@@ -48,7 +49,7 @@ impl Message for TxnMessage {
     }
 
     fn encoded_len(&self) -> usize {
-        self.request.encoded_len()
+        TxnEncoder::new(&self.request).encoded_len()
     }
 
     fn clear(&mut self) {
@@ -97,10 +98,10 @@ mod tests {
         inner.unwrap_or_default()
     }
 
-    fn accepted(data: &[u8], max_ops: usize) -> Result<TxnRequest, ApiError> {
-        let request = TxnMessage::decode(data).unwrap().into_request()?;
-        check::txn(&request, max_ops)?;
-        Ok(request)
+    fn accepted(data: &[u8], max_ops: usize) -> Result<TxnMessage, ApiError> {
+        let message = TxnMessage::decode(data).unwrap();
+        check::txn(message.request()?, max_ops)?;
+        Ok(message)
     }
 
     #[test]
@@ -112,23 +113,23 @@ mod tests {
             let levels = near + rng.below(5) as usize;
             let max_ops = [128, 10_000][rng.below(2) as usize];
             let txn = nested(&mut rng, levels);
-            let request = match accepted(&txn.encode_to_vec(), max_ops) {
-                Ok(request) => request,
+            let message = match accepted(&txn.encode_to_vec(), max_ops) {
+                Ok(message) => message,
                 Err(error) => {
                     assert!(levels > 128, "{levels} levels: {error:?}");
                     assert_eq!(error, error::TOO_MANY_OPS);
                     continue;
                 }
             };
-            assert_eq!(request, txn);
+            assert_eq!(message.request(), Ok(&txn));
             deepest = deepest.max(levels);
             let id = RequestId(u64::MAX);
-            let data = proposal(id, Identity::default(), Command::Txn, &request, 1 << 20).unwrap();
+            let data = proposal(id, Identity::default(), Command::Txn, &message, 1 << 20).unwrap();
             let entry = Entry { data: Some(data), ..Entry::default() };
             let Ok(Payload::Request(read)) = decode_payload(&entry) else {
                 panic!("an entry with {levels} levels is not read");
             };
-            assert_eq!(read.txn, Some(request));
+            assert_eq!(read.txn, Some(txn));
         }
         assert_eq!(deepest, TXN_LEVELS_MAX);
     }

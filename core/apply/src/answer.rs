@@ -66,9 +66,14 @@ pub(crate) fn put_inner_header(revision: i64, out: &mut Vec<u8>) {
 
 /// Appends `bytes` as the length-delimited field `number`.
 pub(crate) fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(bytes.len() as u64, out);
+    put_key_len(number, bytes.len(), out);
     out.extend_from_slice(bytes);
+}
+
+/// Appends what stands before the `len` bytes of the length-delimited field `number`.
+pub(crate) fn put_key_len(number: u32, len: usize, out: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, out);
+    encode_varint(len as u64, out);
 }
 
 /// Appends a number as the varint field `number`, nothing if it is zero.

@@ -1,5 +1,6 @@
 //! The state that entries change, and the order in which it becomes visible.
 
+use crate::access::{Auth, Identity};
 use crate::alarm::Alarm;
 use crate::answer::{Answer, Refusal, Reply};
 use crate::entry::{Payload, decode_payload};
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use membership::Cluster;
 use mvcc::Store;
 use proto::etcdserverpb::InternalRaftRequest;
-use proto::raftpb::Entry;
+use proto::raftpb::{ConfState, Entry};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use types::{Dialect, LogIndex, MemberId, RequestId, Term, Version};
@@ -51,7 +52,7 @@ pub struct Restored {
 }
 
 /// What the rest of the member must do because of an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// A compaction at this revision was accepted: freeze, then run its index part and its deletes. The reply to
     /// `waits` is sent when its deletes are done.
@@ -63,6 +64,8 @@ pub enum Effect {
     },
     /// The quota was exceeded: propose a NOSPACE alarm for this member.
     RaiseNoSpace,
+    /// A change of the configuration was applied or refused; this is the configuration now.
+    ConfApplied(ConfState),
 }
 
 /// What readers see: one immutable whole (contract C5).
@@ -74,6 +77,8 @@ pub struct View {
     pub cluster: Arc<Cluster>,
     /// Active alarms.
     pub alarms: Arc<BTreeSet<Alarm>>,
+    /// Who may read.
+    pub auth: Arc<Auth>,
     /// The storage version, if the backend has one.
     pub storage_version: Option<Version>,
     /// The last entry applied.
@@ -90,6 +95,7 @@ pub struct Applier {
     pub(crate) data: Arc<Data>,
     pub(crate) leases: Leases,
     pub(crate) alarms: BTreeSet<Alarm>,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) cluster: Cluster,
     pub(crate) storage_version: Option<Version>,
     pub(crate) effects: Vec<Effect>,
@@ -119,6 +125,7 @@ impl Applier {
             data,
             leases,
             alarms,
+            auth: Arc::default(),
             cluster,
             storage_version,
             effects: Vec::new(),
@@ -166,12 +173,13 @@ impl Applier {
 
     fn request(&mut self, index: LogIndex, request: InternalRaftRequest) -> Result<Option<Reply>> {
         let id = RequestId(request.header.as_ref().map_or(request.id, |header| header.id));
+        let identity = request.header.as_ref().map(Identity::from).unwrap_or_default();
         let outcome = if let Some(put) = request.put {
-            self.put(put)?
+            self.put(&identity, put)?
         } else if let Some(txn) = request.txn {
-            self.txn(txn)?
+            self.txn(&identity, txn)?
         } else if let Some(delete) = request.delete_range {
-            self.delete_range(&delete)?
+            self.delete_range(&identity, &delete)?
         } else if let Some(compaction) = request.compaction {
             match self.compaction(&compaction, id) {
                 Some(outcome) => outcome,
@@ -332,6 +340,7 @@ impl Applier {
             store: self.store.view(self.data.clone()),
             cluster: cluster.clone(),
             alarms: alarms.clone(),
+            auth: self.auth.clone(),
             storage_version: self.storage_version,
             applied: self.applied,
             buffered_bytes: self.buffered_bytes(),

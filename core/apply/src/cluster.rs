@@ -1,7 +1,7 @@
 //! Members, cluster version, downgrade: configuration changes and the requests that the cluster makes to itself.
 
 use crate::answer::{Answer, Refusal, Reply};
-use crate::applier::Applier;
+use crate::applier::{Applier, Effect};
 use crate::inspect::changes_nothing;
 use crate::kv::Outcome;
 use crate::{Error, Result};
@@ -61,6 +61,7 @@ impl Applier {
             }
             Err(rejection) => Err(refusal(rejection)),
         };
+        self.effects.push(Effect::ConfApplied(self.cluster.conf_state()));
         Ok(Some(Reply { id, result }))
     }
 

@@ -1,5 +1,6 @@
 //! Put and DeleteRange.
 
+use crate::access::{Access, Identity};
 use crate::alarm::{AlarmKind, is_active};
 use crate::answer::{Answer, Refusal, put_bytes, put_int};
 use crate::applier::Applier;
@@ -39,12 +40,15 @@ pub(crate) fn delete_body(deleted: &[(Bytes, Option<Bytes>)], out: &mut Vec<u8>)
 }
 
 impl Applier {
-    pub(crate) fn put(&mut self, request: PutRequest) -> Outcome {
+    pub(crate) fn put(&mut self, identity: &Identity, request: PutRequest) -> Outcome {
         if is_active(&self.alarms, AlarmKind::Corrupt) {
             return Ok(Err(Refusal::Corrupt));
         }
         if is_active(&self.alarms, AlarmKind::NoSpace) {
             return Ok(Err(Refusal::NoSpace));
+        }
+        if let Err(refusal) = self.auth.authorise(identity, Access::Put(&request)) {
+            return Ok(Err(refusal));
         }
         if request.lease != 0 && !self.leases.contains(request.lease) {
             return Ok(Err(Refusal::LeaseNotFound));
@@ -64,9 +68,12 @@ impl Applier {
         Ok(self.answer_if_fits(fits, body))
     }
 
-    pub(crate) fn delete_range(&mut self, request: &DeleteRangeRequest) -> Outcome {
+    pub(crate) fn delete_range(&mut self, identity: &Identity, request: &DeleteRangeRequest) -> Outcome {
         if is_active(&self.alarms, AlarmKind::Corrupt) {
             return Ok(Err(Refusal::Corrupt));
+        }
+        if let Err(refusal) = self.auth.authorise(identity, Access::Delete(request)) {
+            return Ok(Err(refusal));
         }
         let range = KeyRange::new(&request.key, &request.range_end);
         let mut txn = self.store.write(&mut self.buffer, &self.data);

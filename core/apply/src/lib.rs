@@ -8,6 +8,7 @@
 //! (contract C5), and [`Applier::publish`] makes them visible. Three families of outcome are kept apart: a [`Refusal`]
 //! is a result, the same on every member; an [`Error`] means that this member cannot go on and stops it; a bug panics.
 
+mod access;
 mod alarm;
 mod answer;
 mod applier;
@@ -21,15 +22,17 @@ mod lease;
 mod nested;
 mod quota;
 mod read_txn;
+mod rope;
 mod txn;
 
+pub use access::{Access, Auth, Identity};
 pub use alarm::{Alarm, AlarmKind};
 pub use answer::{Answer, Refusal, Reply};
 pub use applier::{Applier, Effect, Options, Restored, View};
 pub use entry::{Payload, decode_payload};
 pub use inspect::Inspection;
 pub use lease::Leases;
-pub use nested::{NestedError, TXN_LEVELS_MAX, merge_txn_field};
+pub use nested::{NestedError, TXN_LEVELS_MAX, TxnEncoder, merge_txn_field};
 pub use quota::{Quota, put_cost, txn_cost};
 pub use read_txn::{ReadTxn, read_txn};
 

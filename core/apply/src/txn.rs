@@ -1,5 +1,6 @@
 //! Txn in the log: compares, the checks of the taken path, then its operations. Nothing can fail after the first change.
 
+use crate::access::{Access, Identity};
 use crate::alarm::{AlarmKind, is_active};
 use crate::answer::{Refusal, put_bytes, put_inner_header};
 use crate::applier::Applier;
@@ -7,6 +8,7 @@ use crate::compare;
 use crate::kv::{Outcome, delete_body, put_body, to_put};
 use crate::lease::Leases;
 use crate::quota::txn_cost;
+use crate::rope::Rope;
 use mvcc::{KeyRange, View, WriteTxn};
 use prost::encoding::{WireType, encode_key, encode_varint};
 use proto::etcdserverpb::request_op::Request;
@@ -19,13 +21,16 @@ struct Path {
 }
 
 impl Applier {
-    pub(crate) fn txn(&mut self, request: TxnRequest) -> Outcome {
+    pub(crate) fn txn(&mut self, identity: &Identity, request: TxnRequest) -> Outcome {
         let cost = txn_cost(&request);
         if is_active(&self.alarms, AlarmKind::Corrupt) {
             return Ok(Err(Refusal::Corrupt));
         }
         if cost > 0 && is_active(&self.alarms, AlarmKind::NoSpace) {
             return Ok(Err(Refusal::NoSpace));
+        }
+        if let Err(refusal) = self.auth.authorise(identity, Access::Txn(&request)) {
+            return Ok(Err(refusal));
         }
         let fits = self.fits(cost);
         let mut txn = self.store.write(&mut self.buffer, &self.data);
@@ -35,10 +40,9 @@ impl Applier {
         if let Err(refusal) = check.branch(&request, &path) {
             return Ok(Err(refusal));
         }
-        let mut body = Vec::new();
-        execute(&mut txn, &mut self.leases, request, &path, &mut body)?;
+        let body = execute(&mut txn, &mut self.leases, request, &path, Vec::new())?;
         txn.finish();
-        Ok(self.answer_if_fits(fits, body))
+        Ok(self.answer_if_fits(fits, body.into_bytes()))
     }
 }
 
@@ -114,41 +118,52 @@ pub(crate) fn check_range_revision(before: &View, revision: i64) -> Result<(), R
     if revision != 0 && revision < before.compact_revision() { Err(Refusal::Compacted) } else { Ok(()) }
 }
 
-/// Runs the taken branch and appends the fields of its `TxnResponse` behind the header.
+/// Runs the taken branch; returns the fields of its `TxnResponse`, behind `header`.
 fn execute(
     txn: &mut WriteTxn<'_>,
     leases: &mut Leases,
     request: TxnRequest,
     path: &Path,
-    body: &mut Vec<u8>,
-) -> mvcc::Result<()> {
-    put_succeeded(path.succeeded, body);
+    mut header: Vec<u8>,
+) -> mvcc::Result<Rope> {
+    put_succeeded(path.succeeded, &mut header);
+    let mut body = Rope::from(header);
     let mut nested = path.nested.iter();
     for operation in branch_of(request, path.succeeded) {
-        let (field, message) = execute_one(txn, leases, operation, &mut nested)?;
-        let mut response = Vec::with_capacity(message.len() + 8);
-        if let Some(field) = field {
-            put_bytes(field, &message, &mut response);
+        match operation.request {
+            Some(Request::RequestTxn(inner)) => {
+                let path = nested.next().expect("a path was chosen for every nested transaction");
+                // The header of an inner transaction is there and empty.
+                let mut header = Vec::new();
+                put_bytes(1, &[], &mut header);
+                body.put(&[3, 4], execute(txn, leases, inner, path, header)?);
+            }
+            Some(request) => {
+                let (field, message) = execute_one(txn, leases, request)?;
+                body.put(&[3, field], message.into());
+            }
+            None => body.put(&[3], Rope::default()),
         }
-        put_bytes(3, &response, body);
     }
-    Ok(())
+    Ok(body)
 }
 
-/// Runs one operation; returns its field in `ResponseOp` and the encoded response.
+/// Runs one operation that is no transaction; returns its field in `ResponseOp` and the encoded response.
 fn execute_one(
     txn: &mut WriteTxn<'_>,
     leases: &mut Leases,
-    operation: RequestOp,
-    nested: &mut std::slice::Iter<'_, Path>,
-) -> mvcc::Result<(Option<u32>, Vec<u8>)> {
-    let mut rest = Vec::new();
-    let field = match operation.request {
-        Some(Request::RequestRange(range)) => {
-            txn.range(&range)?.encode_body(&mut rest);
-            1
+    request: Request,
+) -> mvcc::Result<(u32, Vec<u8>)> {
+    let mut message = Vec::new();
+    Ok(match request {
+        Request::RequestRange(range) => {
+            let answer = txn.range(&range)?;
+            put_inner_header(txn.revision(), &mut message);
+            message.reserve_exact(answer.encoded_len());
+            answer.encode_body(&mut message);
+            (1, message)
         }
-        Some(Request::RequestPut(put)) => {
+        Request::RequestPut(put) => {
             let key = put.key.clone();
             let mut put = to_put(put);
             if txn.find(&key).is_none() {
@@ -158,27 +173,18 @@ fn execute_one(
             }
             let done = txn.put(put)?;
             leases.attach(&key, done.lease);
-            put_body(done.previous.as_ref(), &mut rest);
-            2
+            put_inner_header(txn.revision(), &mut message);
+            put_body(done.previous.as_ref(), &mut message);
+            (2, message)
         }
-        Some(Request::RequestDeleteRange(delete)) => {
+        Request::RequestDeleteRange(delete) => {
             let range = KeyRange::new(&delete.key, &delete.range_end);
             let deleted = txn.delete_range(&range, delete.prev_kv)?;
             deleted.iter().for_each(|(key, _)| leases.detach(key));
-            delete_body(&deleted, &mut rest);
-            3
+            put_inner_header(txn.revision(), &mut message);
+            delete_body(&deleted, &mut message);
+            (3, message)
         }
-        Some(Request::RequestTxn(inner)) => {
-            let path = nested.next().expect("a path was chosen for every nested transaction");
-            let mut message = Vec::new();
-            put_bytes(1, &[], &mut message);
-            execute(txn, leases, inner, path, &mut message)?;
-            return Ok((Some(4), message));
-        }
-        None => return Ok((None, Vec::new())),
-    };
-    let mut message = Vec::with_capacity(rest.len() + 12);
-    put_inner_header(txn.revision(), &mut message);
-    message.extend_from_slice(&rest);
-    Ok((Some(field), message))
+        Request::RequestTxn(_) => unreachable!("transactions are executed branch by branch"),
+    })
 }

@@ -35,6 +35,7 @@ pub struct ApplyStage {
     snapshot: Option<PendingSnapshot>,
     last_snapshot: LogIndex,
     wants_no_space_alarm: bool,
+    configuration: Option<ConfState>,
 }
 
 impl ApplyStage {
@@ -53,6 +54,7 @@ impl ApplyStage {
             snapshot: None,
             last_snapshot,
             wants_no_space_alarm: false,
+            configuration: None,
         }
     }
 
@@ -168,6 +170,11 @@ impl ApplyStage {
         std::mem::take(&mut self.wants_no_space_alarm)
     }
 
+    /// The configuration, if changes of it were applied or refused since the last call (contract C13).
+    pub fn take_configuration(&mut self) -> Option<ConfState> {
+        self.configuration.take()
+    }
+
     /// Cuts whatever the buffer holds, for the last commit before a stop.
     pub fn cut_for_stop(&mut self) {
         if self.applier.buffered_operations() > 0 || self.applier.applied().0 > self.applier.frozen_index() {
@@ -200,6 +207,7 @@ impl ApplyStage {
                     self.physical_waits.extend(waits.map(|id| (revision, id)));
                 }
                 Effect::RaiseNoSpace => self.wants_no_space_alarm = true,
+                Effect::ConfApplied(conf_state) => self.configuration = Some(conf_state),
             }
         }
     }

@@ -5,7 +5,7 @@ use proto::walpb;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use types::LogIndex;
+use types::{LogIndex, Term};
 use vfs::{Cx, Disk, Job, Step, SyncTarget};
 use wal::Wal;
 
@@ -37,8 +37,13 @@ pub enum LogTask {
 /// What the log has finished.
 #[derive(Debug)]
 pub enum LogEvent {
-    /// The batch is durable; these messages may go.
-    Persisted(Vec<Message>),
+    /// The batch is durable.
+    Persisted {
+        /// The last entry of the log with it.
+        last: (Term, LogIndex),
+        /// What may go now.
+        messages: Vec<Message>,
+    },
     /// Everything is durable; the log may go.
     Closed,
     /// The snapshot is recorded and what it makes superfluous is released.
@@ -114,11 +119,10 @@ impl LogStage {
         let (disk, snap_dir, retention) = (self.disk.clone(), self.snap_dir.clone(), self.retention);
         self.job = Some(match task {
             LogTask::Persist(persist) => Job::new(move |cx| async move {
-                let saved = wal.save(&cx, persist.hard_state.as_ref(), &persist.entries).await;
-                (
-                    wal,
-                    saved.map(|()| LogEvent::Persisted(persist.messages)).map_err(|error| error.to_string()),
-                )
+                let raft::Persist { hard_state, entries, messages, last } = persist;
+                let saved = wal.save(&cx, hard_state.as_ref(), &entries).await;
+                let event = saved.map(|()| LogEvent::Persisted { last, messages });
+                (wal, event.map_err(|error| error.to_string()))
             }),
             LogTask::Close(hard_state) => Job::new(move |cx| async move {
                 let mut closed = wal.save(&cx, Some(&hard_state), &[]).await;

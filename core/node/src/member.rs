@@ -300,9 +300,9 @@ impl Member {
                     self.log_waits = true;
                     self.outputs.push_back(Output::SyncLog(target));
                 }
-                LogStep::Event(LogEvent::Persisted(messages)) => {
+                LogStep::Event(LogEvent::Persisted { last, messages }) => {
                     self.syncing_bytes = 0;
-                    self.raft.persisted();
+                    self.raft.persisted(last);
                     messages.iter().for_each(|message| self.raft.step(message));
                 }
                 LogStep::Event(LogEvent::SnapshotSaved) => {}
@@ -323,6 +323,11 @@ impl Member {
             self.leader_duties();
             let has_ready = self.take_ready();
             if let Err(error) = self.run_apply(now) {
+                return self.halt(error.to_string());
+            }
+            if let Some(conf_state) = self.apply.take_configuration()
+                && let Err(error) = self.raft.conf_applied(&conf_state)
+            {
                 return self.halt(error.to_string());
             }
             self.finish_pass();

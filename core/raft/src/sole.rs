@@ -89,6 +89,8 @@ pub struct Persist {
     pub entries: Vec<Entry>,
     /// To release when all of it is durable; those to the member itself go into [`Raft::step`].
     pub messages: Vec<Message>,
+    /// The last entry of the log with it; named when it is reported durable.
+    pub last: (Term, LogIndex),
 }
 
 /// What is new since the last call.
@@ -128,17 +130,7 @@ impl Raft {
     /// [`Error::NotSoleVoter`], or [`Error::BrokenLog`] if the parts do not fit together.
     pub fn new(config: &Config, restored: Restored) -> Result<Self, Error> {
         let Restored { hard_state, conf_state, snapshot, entries, applied } = restored;
-        let is_sole = conf_state.voters == [config.id.0]
-            && conf_state.learners.is_empty()
-            && conf_state.voters_outgoing.is_empty()
-            && conf_state.learners_next.is_empty();
-        if !is_sole {
-            return Err(Error::NotSoleVoter {
-                voters: conf_state.voters,
-                learners: conf_state.learners,
-                own: config.id,
-            });
-        }
+        check_sole(config.id, &conf_state)?;
         let (snapshot_term, snapshot_index) = snapshot;
         let last = check_log(&hard_state, snapshot_index, &entries, applied)?;
         let last_term = entries.last().map_or(snapshot_term.0, |entry| entry.term);
@@ -199,14 +191,27 @@ impl Raft {
         }
     }
 
-    /// Tells that the outstanding [`Persist`] is durable. Call before stepping its messages.
+    /// Tells that the outstanding [`Persist`] is durable, by the entry that it ended with. Call before stepping its
+    /// messages. An entry that the log does not hold any more counts for nothing (contract C3).
     ///
     /// # Panics
     /// If none is outstanding: that is a bug of the caller.
-    pub fn persisted(&mut self) {
+    pub fn persisted(&mut self, last: (Term, LogIndex)) {
         assert!(self.is_persisting, "nothing was being persisted");
         self.is_persisting = false;
-        self.durable = self.persisting;
+        let (term, index) = (last.0.0, last.1.0);
+        let position = index.checked_sub(self.first).and_then(|position| usize::try_from(position).ok());
+        if position.and_then(|position| self.log.get(position)).is_some_and(|entry| entry.term == term) {
+            self.durable = self.durable.max(index);
+        }
+    }
+
+    /// Takes the configuration as an applied change has left it (contract C13).
+    ///
+    /// # Errors
+    /// [`Error::NotSoleVoter`] if it is not one that this consensus serves: the member must stop.
+    pub fn conf_applied(&mut self, conf_state: &ConfState) -> Result<(), Error> {
+        check_sole(self.id, conf_state)
     }
 
     /// Hands out what is new, or `None`.
@@ -277,7 +282,8 @@ impl Raft {
         };
         let message =
             if is_vote { reply(MessageType::MsgVoteResp, 0) } else { reply(MessageType::MsgAppResp, last) };
-        Some(Persist { hard_state, entries, messages: vec![message] })
+        let last = (Term(self.last_term), LogIndex(last));
+        Some(Persist { hard_state, entries, messages: vec![message], last })
     }
 
     fn take_committed(&mut self) -> Vec<Entry> {
@@ -306,6 +312,18 @@ impl Raft {
             self.first = self.first.max(keep_from);
         }
     }
+}
+
+fn check_sole(own: MemberId, conf_state: &ConfState) -> Result<(), Error> {
+    let is_sole = conf_state.voters == [own.0]
+        && conf_state.learners.is_empty()
+        && conf_state.voters_outgoing.is_empty()
+        && conf_state.learners_next.is_empty();
+    if is_sole {
+        return Ok(());
+    }
+    let (voters, learners) = (conf_state.voters.clone(), conf_state.learners.clone());
+    Err(Error::NotSoleVoter { voters, learners, own })
 }
 
 /// Checks that snapshot, entries, commit and applied fit together; returns the last index.
@@ -370,7 +388,7 @@ mod tests {
 
     fn persist(raft: &mut Raft) -> Persist {
         let persist = raft.ready().and_then(|ready| ready.persist).expect("something to persist");
-        raft.persisted();
+        raft.persisted(persist.last);
         persist.messages.iter().for_each(|message| raft.step(message));
         persist
     }
@@ -386,7 +404,7 @@ mod tests {
         let vote = first.persist.unwrap();
         assert_eq!(vote.hard_state, Some(HardState { term: 2, vote: 7, commit: 1 }));
         assert!(vote.entries.is_empty(), "the vote is durable before the first entry of its term");
-        raft.persisted();
+        raft.persisted(vote.last);
         raft.step(&vote.messages[0]);
         assert_eq!(raft.status().role, Role::Leader);
 
@@ -396,8 +414,9 @@ mod tests {
         assert!(ready.committed.is_empty(), "nothing is committed before it is durable");
         raft.propose(Bytes::from_static(b"y")).unwrap();
         assert!(raft.ready().is_none(), "one persist at a time");
-        raft.persisted();
-        raft.step(&ready.persist.unwrap().messages[0]);
+        let persist = ready.persist.unwrap();
+        raft.persisted(persist.last);
+        raft.step(&persist.messages[0]);
         let ready = raft.ready().unwrap();
         assert_eq!(ready.committed.iter().map(|entry| entry.index).collect::<Vec<_>>(), vec![2, 3]);
         let next = ready.persist.unwrap();
@@ -424,6 +443,29 @@ mod tests {
         let early = Message { term: 2, ..stale };
         raft.step(&early);
         assert_eq!(raft.status().commit, LogIndex(1));
+    }
+
+    #[test]
+    fn a_completion_for_an_entry_of_another_term_counts_for_nothing() {
+        let hard_state = HardState { term: 1, vote: 0, commit: 1 };
+        let mut raft =
+            Raft::new(&Config { id: MemberId(7) }, restored(vec![entry(1, 1)], hard_state)).unwrap();
+        persist(&mut raft);
+        let persist = raft.ready().and_then(|ready| ready.persist).unwrap();
+        assert_eq!(persist.last, (Term(2), LogIndex(2)));
+        raft.persisted((Term(1), LogIndex(2)));
+        raft.step(&persist.messages[0]);
+        assert_eq!(raft.status().commit, LogIndex(1));
+    }
+
+    #[test]
+    fn a_configuration_with_others_is_refused_when_it_is_applied() {
+        let hard_state = HardState { term: 1, vote: 0, commit: 1 };
+        let mut raft =
+            Raft::new(&Config { id: MemberId(7) }, restored(vec![entry(1, 1)], hard_state)).unwrap();
+        let conf_state = |voters| ConfState { voters, ..ConfState::default() };
+        assert_eq!(raft.conf_applied(&conf_state(vec![7])), Ok(()));
+        assert!(matches!(raft.conf_applied(&conf_state(vec![7, 8])), Err(Error::NotSoleVoter { .. })));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::local::{Local, read_status, status};
 use api::{Command, TxnMessage, check};
-use apply::{Answer, ReadTxn, Refusal, put_cost, txn_cost};
+use apply::{Access, Answer, Identity, ReadTxn, Refusal, put_cost, txn_cost};
 use grpc::{Frame, Status};
 use mvcc::{Error, RangeRead};
 use proto::etcdserverpb::{
@@ -18,6 +18,7 @@ pub(crate) async fn range(request: RangeRequest, local: Rc<Local>) -> Result<Fra
     check::range(&request).map_err(status)?;
     loop {
         let view = if request.serializable { local.view()? } else { local.linearizable_view().await? };
+        view.state.auth.authorise(&Identity::default(), Access::Range(&request)).map_err(refusal)?;
         let revision = view.state.store.revision();
         match run_range(&view, &request).await {
             Ok(answer) => {
@@ -54,31 +55,36 @@ pub(crate) async fn delete_range(request: DeleteRangeRequest, local: Rc<Local>) 
 }
 
 pub(crate) async fn txn(message: TxnMessage, local: Rc<Local>) -> Result<Frame, Status> {
-    let request = message.into_request().map_err(status)?;
-    local.check_quota(txn_cost(&request)).await?;
-    check::txn(&request, local.member().limits.txn_ops_max).map_err(status)?;
-    if check::is_read_only(&request) {
+    let request = message.request().map_err(status)?;
+    local.check_quota(txn_cost(request)).await?;
+    check::txn(request, local.member().limits.txn_ops_max).map_err(status)?;
+    if check::is_read_only(request) {
         return read_txn(request, &local).await;
     }
-    let answer = local.propose(Command::Txn, &request).await?;
+    let answer = local.propose(Command::Txn, &message).await?;
     local.respond(&answer)
 }
 
-async fn read_txn(request: TxnRequest, local: &Local) -> Result<Frame, Status> {
+async fn read_txn(request: &TxnRequest, local: &Local) -> Result<Frame, Status> {
     let mut operations = request.success.iter().chain(&request.failure);
     let is_serializable = operations.all(|operation| {
         matches!(&operation.request, Some(request_op::Request::RequestRange(range)) if range.serializable)
     });
     loop {
         let view = if is_serializable { local.view()? } else { local.linearizable_view().await? };
-        match run_txn(&view, &request).await {
+        view.state.auth.authorise(&Identity::default(), Access::Txn(request)).map_err(refusal)?;
+        match run_txn(&view, request).await {
             Ok(Ok(answer)) => return local.respond(&answer),
-            Ok(Err(refusal)) => return Err(status(refusal.into())),
+            Ok(Err(refused)) => return Err(refusal(refused)),
             Err(apply::Error::Mvcc(Error::Overtaken)) => yield_now().await,
             Err(apply::Error::Mvcc(error)) => return Err(read_status(error)),
             Err(error) => return Err(Status::new(grpc::Code::Internal, format!("etcdserver: {error}"))),
         }
     }
+}
+
+fn refusal(refusal: Refusal) -> Status {
+    status(refusal.into())
 }
 
 /// All of the transaction on one view.
