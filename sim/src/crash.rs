@@ -42,11 +42,11 @@ pub trait Workload {
     /// Why the work stopped early. Without faults that is a finding; with them [`Stop::Halted`] is what should happen.
     fn run(&self, disk: &MemDisk, history: &mut History<Self::Request>) -> Result<(), Stop>;
 
-    /// Starts on a disk as it was found, and stops without a word.
+    /// Starts on a disk as it was found, in a manner drawn from `rng`, and stops without a word.
     ///
     /// # Errors
     /// Why it refuses: always a finding.
-    fn recover(&self, disk: &MemDisk) -> Result<Self::State, String>;
+    fn recover(&self, disk: &MemDisk, rng: &mut Prng) -> Result<Self::State, String>;
 
     /// Compares a recovered state with the requests begun before the crash.
     ///
@@ -90,11 +90,6 @@ impl Crash {
     /// The kind that [`Display`] shows as `name`.
     pub fn parse(name: &str) -> Option<Self> {
         Self::all().find(|crash| crash.to_string() == name)
-    }
-
-    /// Whether the seed has a part in what it leaves.
-    fn is_random(self) -> bool {
-        !matches!(self, Self::Kill | Self::PowerLoss(Damage::LoseAll))
     }
 
     fn strike(self, disk: &MemDisk, rng: &mut Prng) -> MemDisk {
@@ -152,7 +147,8 @@ impl Display for Point {
 pub struct Plan {
     /// Where every draw comes from.
     pub seed: u64,
-    /// How often each damage that has a random part is drawn after each operation.
+    /// How often each damage is drawn after each operation. A kill leaves nothing to chance, but the recovery does, and
+    /// most of all what it makes of writes that only the caches hold: it is drawn twice as often.
     pub rounds: u64,
     /// One recovery out of so many is crashed itself, at an operation drawn from the seed; 0 for none.
     pub recovery_crash_one_in: u64,
@@ -175,7 +171,7 @@ impl Plan {
     fn points(&self, op: u64) -> impl Iterator<Item = Point> + '_ {
         Crash::all()
             .flat_map(move |crash| {
-                let rounds = if crash.is_random() { self.rounds } else { 1 };
+                let rounds = if crash == Crash::Kill { 2 * self.rounds } else { self.rounds };
                 (0..rounds).map(move |round| Point { op, crash, round })
             })
             .filter(|point| self.only.is_none_or(|only| only == *point))
@@ -272,7 +268,8 @@ pub fn enumerate<W: Workload>(workload: &W, plan: &Plan, watch: Watch<'_>) -> Re
         let next = images.get(position + 1).map_or(disk.op_count(), |next| next.op - 1);
         let requests = history.at(next);
         for point in plan.points(image.op) {
-            let mut trial = Trial { workload, requests: &requests, report: &mut report };
+            let rng = point.rng(plan.seed, "manner");
+            let mut trial = Trial { workload, requests: &requests, report: &mut report, rng };
             guarded(|| trial.crash(&image.disk, point, plan)).map_err(|what| {
                 let op = trace.iter().find(|op| op.number == image.op).cloned();
                 Finding::Crash { point, op, what }
@@ -311,6 +308,7 @@ struct Trial<'a, W: Workload> {
     workload: &'a W,
     requests: &'a [Request<'a, W::Request>],
     report: &'a mut Report,
+    rng: Prng,
 }
 
 impl<W: Workload> Trial<'_, W> {
@@ -352,7 +350,7 @@ impl<W: Workload> Trial<'_, W> {
 
     fn start(&mut self, disk: &MemDisk) -> Result<W::State, String> {
         self.report.absorb(disk);
-        let state = self.workload.recover(disk)?;
+        let state = self.workload.recover(disk, &mut self.rng)?;
         self.report.recoveries += 1;
         self.report.absorb(disk);
         Ok(state)

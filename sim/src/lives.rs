@@ -230,11 +230,11 @@ impl Lives {
 
     /// Two more starts at the end must find the same.
     fn look_back(&mut self) -> Result<(), Text> {
-        let first = recover(&self.disk, &self.shape, self.planted, self.seed)?;
+        let first = recover(&self.disk, &self.shape, self.planted, &mut self.rng)?;
         let resolved = resolve(&self.history.at(0), &first, self.shape.has_quota())?;
         first.verify(&resolved.model, u64::MAX)?;
         let left = self.disk.crash(Damage::LoseAll, &mut self.rng);
-        let second = recover(&left, &self.shape, self.planted, self.seed)?;
+        let second = recover(&left, &self.shape, self.planted, &mut self.rng)?;
         let loses_alarm = first.has_no_space_alarm() && !second.has_no_space_alarm();
         if first != second || loses_alarm {
             return Err(format!("a second recovery found {second:?}, the first one {first:?}").into());

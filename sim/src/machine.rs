@@ -6,7 +6,7 @@
 
 use backend::{Event, Task, Writer, WriterStep};
 use node::{BackendEvent, BootConfig, BootError, BootInfo, Booted, Input, Member, Output, Reply, View, boot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use stdx::prng::Prng;
 use types::{LogIndex, RequestId};
@@ -155,6 +155,7 @@ pub struct Machine {
     now: u64,
     due: BTreeMap<(u64, u64), Due>,
     due_count: u64,
+    seen: VecDeque<Seen>,
     end: Option<End>,
 }
 
@@ -178,6 +179,7 @@ impl Machine {
             now: 0,
             due: BTreeMap::new(),
             due_count: 0,
+            seen: VecDeque::new(),
             end: None,
         };
         Ok((machine, info))
@@ -241,31 +243,32 @@ impl Machine {
         self.member.handle(Input::Stop);
     }
 
-    /// Lets the member work, and begins what it asks for.
-    pub fn poll(&mut self) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        while self.end.is_none() {
+    /// Lets the member work and begins what it asks for, up to the next thing that clients can notice. Call it until
+    /// there is none: the member goes on only when that has been looked at.
+    pub fn poll(&mut self) -> Option<Seen> {
+        while self.seen.is_empty() && self.end.is_none() {
             let (before, op) = (self.last_index(), self.disk.op_count());
             let output = self.member.poll_output(self.now);
             let last = self.last_index();
             if last > before {
-                seen.push(Seen::OwnEntries { first: before.next(), last, op });
+                self.seen.push_back(Seen::OwnEntries { first: before.next(), last, op });
             }
             let Some(output) = output else { break };
-            seen.extend(self.take(output));
+            let seen = self.take(output);
+            self.seen.extend(seen);
         }
-        seen
+        self.seen.pop_front()
     }
 
-    /// Does the next thing that is due and polls; `None` if nothing will ever be due again.
-    pub fn step(&mut self) -> Option<Vec<Seen>> {
+    /// Does the next thing that is due; false if nothing will ever be due again. [`Machine::poll`] comes next.
+    pub fn step(&mut self) -> bool {
         if self.end.is_some() {
-            return None;
+            return false;
         }
-        let ((at, _), due) = self.due.pop_first()?;
+        let Some(((at, _), due)) = self.due.pop_first() else { return false };
         self.now = self.now.max(at);
         match due {
-            Due::LogSynced(pending) => return Some(self.log_synced(pending)),
+            Due::LogSynced(pending) => self.log_synced(pending),
             Due::LogToldEarly => self.member.handle(Input::LogSynced(Ok(()))),
             Due::LogSyncedUnheard(pending) => drop(pending.and_then(PendingSync::finish)),
             Due::WriterSynced(pending) => {
@@ -278,17 +281,21 @@ impl Machine {
             Due::WriterFailed(reason) => self.end = Some(End::Halted(reason)),
             Due::Wake => self.member.handle(Input::Wake),
         }
-        Some(self.poll())
+        true
     }
 
-    fn log_synced(&mut self, pending: Pending) -> Vec<Seen> {
+    fn log_synced(&mut self, pending: Pending) {
         let result = pending.and_then(PendingSync::finish);
         let is_in_doubt =
             matches!(&result, Err(error) if error.path.extension().is_some_and(|end| end == "wal"));
         self.member.handle(Input::LogSynced(result));
-        let seen = self.poll();
-        assert!(!is_in_doubt || self.end.is_some(), "a member whose log is in doubt stops at once");
-        seen
+        if is_in_doubt {
+            let output = self.member.poll_output(self.now);
+            let Some(Output::Halt(reason)) = output else {
+                panic!("a member whose log is in doubt stops at once, and not with {output:?}");
+            };
+            self.end = Some(End::Halted(reason));
+        }
     }
 
     /// Lets the member finish everything that it does by itself; returns its newest view, which is `view` if it shows
@@ -298,11 +305,14 @@ impl Machine {
     /// In words, if it halts.
     pub fn settle(&mut self, view: Box<View>) -> Result<Box<View>, String> {
         let mut newest = view;
-        while let Some(seen) = self.step() {
-            for seen in seen {
+        loop {
+            while let Some(seen) = self.poll() {
                 if let Seen::View(view) = seen {
                     newest = view;
                 }
+            }
+            if !self.step() {
+                break;
             }
         }
         match &self.end {

@@ -8,7 +8,6 @@ use crate::session::{Session, Start};
 use crate::shape::Shape;
 use crate::state::State;
 use crate::steps::{Step, resolve};
-use stdx::fnv;
 use stdx::prng::Prng;
 use vfs::mem::MemDisk;
 
@@ -80,8 +79,8 @@ impl Workload for MemberWorkload {
         Ok(())
     }
 
-    fn recover(&self, disk: &MemDisk) -> Result<State, String> {
-        recover(disk, &self.shape, self.planted, self.seed)
+    fn recover(&self, disk: &MemDisk, rng: &mut Prng) -> Result<State, String> {
+        recover(disk, &self.shape, self.planted, rng)
     }
 
     fn check(&self, requests: &[Request<'_, Step>], state: &State) -> Result<(), String> {
@@ -99,21 +98,23 @@ pub(crate) fn plant(planted: Option<Planted>) -> String {
 ///
 /// # Errors
 /// Why it does not start, or what is wrong with its files.
-pub fn recover(disk: &MemDisk, shape: &Shape, planted: Option<Planted>, seed: u64) -> Result<State, String> {
+pub fn recover(
+    disk: &MemDisk,
+    shape: &Shape,
+    planted: Option<Planted>,
+    rng: &mut Prng,
+) -> Result<State, String> {
     audit(disk).map_err(|what| format!("on the disk as it was found: {what}"))?;
-    // What is drawn here follows from what is found, so that recoveries differ from each other.
-    let seed = fnv::fnv1a_64([seed.to_le_bytes(), disk.digest().to_le_bytes()].as_flattened());
-    let mut rng = Prng::new(seed);
-    let mut shape = Shape { pace: quick(&mut rng), ..*shape };
+    let mut shape = Shape { pace: quick(rng), ..*shape };
     if rng.chance(1, 2) {
         // A snapshot is due at once: it must not rest on anything that only the caches hold.
         shape.flags.snapshot_count = 1;
     }
-    let start = Start { shape: &shape, life: RECOVERY, planted, seed };
-    let (mut machine, _, view) = start.boot(disk).map_err(|stop| stop.to_string())?;
     // Half of them end where clients would come, with nothing synced that needs not be; the others go on until the
     // member has nothing left to do.
     let settles = rng.chance(1, 2);
+    let start = Start { shape: &shape, life: RECOVERY, planted, seed: rng.next_u64() };
+    let (mut machine, _, view) = start.boot(disk).map_err(|stop| stop.to_string())?;
     let newest = if settles { machine.settle(view)? } else { view };
     audit(disk).map_err(|what| format!("on the disk of the recovered member: {what}"))?;
     State::read(&newest, settles)

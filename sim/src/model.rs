@@ -91,6 +91,11 @@ impl Model {
         places.find_map(|(key, places)| self.newest(places, self.revision).map(|_| key.clone()))
     }
 
+    /// Whether less than `count` keys live.
+    pub fn has_fewer_keys_than(&self, count: u64) -> bool {
+        (self.alive_at(self.revision).count() as u64) < count
+    }
+
     /// The pair of a living key.
     pub fn newest_pair(&self, key: &[u8]) -> Option<KeyValue> {
         self.find(key, self.revision).map(|record| record.pair.clone())

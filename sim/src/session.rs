@@ -72,9 +72,8 @@ impl Start<'_> {
         let (mut machine, info) = booted.map_err(|error| Stop::Halted(error.to_string()))?;
         let mut newest = None;
         let mut is_ready = false;
-        let mut seen = machine.poll();
         loop {
-            for seen in seen {
+            while let Some(seen) = machine.poll() {
                 match seen {
                     Seen::View(view) => newest = Some(view),
                     Seen::Ready => is_ready = true,
@@ -85,18 +84,19 @@ impl Start<'_> {
                 Some(view) if is_ready => return Ok((machine, info, view)),
                 view => newest = view,
             }
-            seen = next(&mut machine)?;
+            go_on(&mut machine)?;
         }
     }
 }
 
-/// The next thing that happens in a machine that must go on.
-fn next(machine: &mut Machine) -> Result<Vec<Seen>> {
-    match (machine.step(), machine.end()) {
-        (Some(seen), _) => Ok(seen),
-        (None, Some(End::Halted(reason))) => Err(Stop::Halted(reason.clone())),
-        (None, Some(End::Stopped)) => wrong("the member has stopped without being asked to"),
-        (None, None) => wrong("the member waits for something that will not happen"),
+/// Does the next thing in a machine that must go on.
+fn go_on(machine: &mut Machine) -> Result<()> {
+    let goes_on = machine.step();
+    match machine.end() {
+        Some(End::Halted(reason)) => Err(Stop::Halted(reason.clone())),
+        Some(End::Stopped) => wrong("the member has stopped without being asked to"),
+        None if goes_on => Ok(()),
+        None => wrong("the member waits for something that will not happen"),
     }
 }
 
@@ -138,6 +138,7 @@ pub struct Session<'a> {
     acknowledged: LogIndex,
     digest: Digest,
     answers: u64,
+    is_stopping: bool,
 }
 
 impl<'a> Session<'a> {
@@ -149,7 +150,8 @@ impl<'a> Session<'a> {
         let (mut machine, info, mut view) = start.boot(disk)?;
         // Its duties may still be under way. Behind them all entries of its own are alarms.
         while view.state.applied < machine.last_index() {
-            for seen in next(&mut machine)? {
+            go_on(&mut machine)?;
+            while let Some(seen) = machine.poll() {
                 if let Seen::View(newest) = seen {
                     view = newest;
                 }
@@ -180,6 +182,7 @@ impl<'a> Session<'a> {
             clients: (0..load.clients).map(|_| Client::idle(now)).collect(),
             digest,
             answers: 0,
+            is_stopping: false,
         })
     }
 
@@ -214,27 +217,38 @@ impl<'a> Session<'a> {
     fn step(&mut self) -> Result<()> {
         let client = (0..self.clients.len()).min_by_key(|client| self.clients[*client].at);
         let client = client.filter(|client| self.clients[*client].at < u64::MAX);
-        let seen = match (client, self.machine.next_due()) {
+        match (client, self.machine.next_due()) {
             (Some(client), due) if due.is_none_or(|due| self.clients[client].at <= due) => {
                 self.machine.pass_to(self.clients[client].at);
                 self.turn(client)?;
                 // Sometimes the next client is quicker than the member.
-                if self.rng.chance(1, 4) { Vec::new() } else { self.machine.poll() }
+                if self.rng.chance(1, 4) { Ok(()) } else { self.look().map(drop) }
             }
-            (_, Some(_)) => next(&mut self.machine)?,
+            (_, Some(_)) => {
+                go_on(&mut self.machine)?;
+                self.look().map(drop)
+            }
             (_, None) => {
-                let seen = self.machine.poll();
-                if seen.is_empty() && self.machine.next_due().is_none() && self.machine.end().is_none() {
-                    return wrong("clients wait and nothing will happen");
+                let has_seen = self.look()?;
+                if has_seen || self.machine.next_due().is_some() {
+                    return Ok(());
                 }
-                seen
+                wrong("clients wait and nothing will happen")
             }
-        };
-        self.take_all(seen)?;
+        }
+    }
+
+    /// Looks at everything that the member does now; whether there was anything.
+    fn look(&mut self) -> Result<bool> {
+        let mut has_seen = false;
+        while let Some(seen) = self.machine.poll() {
+            has_seen = true;
+            self.take(seen)?;
+        }
         match self.machine.end() {
-            None => Ok(()),
             Some(End::Halted(reason)) => Err(Stop::Halted(reason.clone())),
-            Some(End::Stopped) => wrong("the member has stopped without being asked to"),
+            Some(End::Stopped) if !self.is_stopping => wrong("the member has stopped without being asked to"),
+            _ => Ok(has_seen),
         }
     }
 
@@ -243,19 +257,16 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::run`], and [`Stop::Wrong`] if something is left undone.
     pub fn stop(mut self) -> Result<Digest> {
+        self.is_stopping = true;
         self.machine.stop();
         // Who comes now is refused.
         if let Some(client) = (0..self.clients.len()).find(|client| self.clients[*client].is_idle()) {
             self.turn(client)?;
         }
-        let seen = self.machine.poll();
-        self.take_all(seen)?;
+        self.look()?;
         while self.machine.end().is_none() {
-            let seen = next(&mut self.machine)?;
-            self.take_all(seen)?;
-        }
-        if let Some(End::Halted(reason)) = self.machine.end() {
-            return Err(Stop::Halted(reason.clone()));
+            go_on(&mut self.machine)?;
+            self.look()?;
         }
         if !self.placed.is_empty() {
             return wrong(format!("the member has stopped before it applied {} entries", self.placed.len()));
@@ -274,14 +285,14 @@ impl<'a> Session<'a> {
         Ok(self.digest)
     }
 
-    fn take_all(&mut self, seen: Vec<Seen>) -> Result<()> {
-        seen.into_iter().try_for_each(|seen| match seen {
+    fn take(&mut self, seen: Seen) -> Result<()> {
+        match seen {
             Seen::View(view) => self.take_view(view),
             Seen::Replies(replies) => replies.into_iter().try_for_each(|reply| self.take_reply(reply)),
             Seen::ReadsReady(ids) => ids.into_iter().try_for_each(|id| self.finish_read(id)),
             Seen::OwnEntries { first, last, op } => self.take_own_entries(first, last, op),
             Seen::Ready => wrong("the member is ready twice"),
-        })
+        }
     }
 
     fn take_own_entries(&mut self, first: LogIndex, last: LogIndex, op: u64) -> Result<()> {

@@ -29,6 +29,10 @@ pub struct Load {
     pub think: Delay,
     /// How many keys there are.
     pub keys: u64,
+    /// How many of them are put first, many at once.
+    pub filled_keys: u64,
+    /// Longest value but for the large ones, in bytes.
+    pub value_bytes_max: u64,
     /// One value out of so many is larger than a page.
     pub large_value_one_in: u64,
     /// What they do.
@@ -71,6 +75,8 @@ impl Shape {
                 clients: 6,
                 think: Delay { min_ns: 0, max_ns: 1_500_000 },
                 keys: 24,
+                filled_keys: 0,
+                value_bytes_max: 200,
                 large_value_one_in: 25,
                 mix: Mix { puts: 50, deletes: 9, txns: 22, compactions: 5, reads: 10, hashes: 4 },
             },
@@ -128,11 +134,16 @@ impl Shape {
 
 fn draw_load(rng: &mut Prng) -> Load {
     let weight = |rng: &mut Prng, max: u64| if rng.chance(1, 6) { 0 } else { 1 + rng.below(max) };
+    // More keys than the index looks at in one step of a compaction.
+    let is_wide = rng.chance(1, 25);
     Load {
         clients: 1 + pick(rng, &[0, 1, 3, 7, 15]),
         think: Delay { min_ns: 0, max_ns: pick(rng, &[0, 100_000, 2_000_000, 20_000_000]) },
-        keys: pick(rng, &[1, 4, 16, 64, 300]),
-        large_value_one_in: pick(rng, &[3, 20, 200]),
+        keys: if is_wide { 4000 } else { pick(rng, &[1, 4, 16, 64, 300]) },
+        filled_keys: if is_wide { 3000 } else { 0 },
+        // Empty values make log entries of one length, so that old ones fit where new ones end.
+        value_bytes_max: pick(rng, &[0, 20, 200, 200, 200]),
+        large_value_one_in: pick(rng, &[3, 20, 200, 1_000_000]),
         mix: Mix {
             puts: 5 + rng.below(60),
             deletes: weight(rng, 20),

@@ -32,18 +32,22 @@ pub struct Traffic {
     load: Load,
     rng: Prng,
     values: u64,
+    filled: u64,
 }
 
 impl Traffic {
     /// The requests of `load` that follow from `rng`. `life` makes the values of one life differ from all others.
     pub fn new(load: Load, rng: Prng, life: u64) -> Self {
-        Self { load, rng, values: life << 32 }
+        Self { load, rng, values: life << 32, filled: 0 }
     }
 
     /// The next thing to ask for, by a client that knows `model`.
     pub fn next(&mut self, model: &Model, member: MemberId) -> Ask {
         if model.has_no_space_alarm() && self.rng.chance(1, 4) {
             return Ask::Propose(Request::Disarm(member));
+        }
+        if self.filled < self.load.filled_keys && model.has_fewer_keys_than(self.load.filled_keys) {
+            return Ask::Propose(Request::Txn(self.fill()));
         }
         let mix = self.load.mix;
         let weights = [mix.puts, mix.deletes, mix.txns, mix.compactions, mix.reads, mix.hashes];
@@ -71,9 +75,15 @@ impl Traffic {
     }
 
     fn key(&mut self) -> Bytes {
-        let number = self.rng.below(self.load.keys);
-        // Three groups, so that ranges of a prefix have something to find.
-        Bytes::from(format!("{}/{number:03}", ["a", "b", "c"][(number % 3) as usize]))
+        key(self.rng.below(self.load.keys))
+    }
+
+    fn fill(&mut self) -> TxnRequest {
+        let keys = self.filled..self.filled + MAX_TXN_OPS as u64;
+        self.filled = keys.end;
+        let put = |number| PutRequest { key: key(number), ..PutRequest::default() };
+        let success = keys.map(|number| RequestOp { request: Some(Operation::RequestPut(put(number))) });
+        TxnRequest { success: success.collect(), ..TxnRequest::default() }
     }
 
     /// A key and the end of a range that begins there.
@@ -97,8 +107,11 @@ impl Traffic {
         let length = if self.rng.chance(1, self.load.large_value_one_in) {
             2000 + self.rng.below(10_000)
         } else {
-            self.rng.below(200)
+            self.rng.below(self.load.value_bytes_max + 1)
         };
+        if length == 0 {
+            return Bytes::new();
+        }
         let mut value = format!("{:x}.", self.values).into_bytes();
         let mut filler = Prng::new(self.values);
         while value.len() < length as usize {
@@ -145,7 +158,7 @@ impl Traffic {
     }
 
     fn compaction(&mut self, model: &Model) -> CompactionRequest {
-        let near = (model.revision() - self.rng.below(8).cast_signed()).max(1);
+        let near = (model.revision() - self.rng.below(8).cast_signed()).max(0);
         let revision = if self.rng.chance(2, 3) { near } else { self.revision(model) };
         CompactionRequest { revision, physical: self.rng.chance(1, 2) }
     }
@@ -225,6 +238,11 @@ impl Traffic {
             target_union: Some(union),
         }
     }
+}
+
+/// Key number `number`, in one of three groups, so that ranges of a prefix have something to find.
+fn key(number: u64) -> Bytes {
+    Bytes::from(format!("{}/{number:03}", ["a", "b", "c"][(number % 3) as usize]))
 }
 
 /// `--max-txn-ops`, its default.

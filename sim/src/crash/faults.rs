@@ -3,6 +3,7 @@
 use super::{BOTH, Crash, Finding, Report, Stop, Trial, Watch, Workload, guarded};
 use crate::history::History;
 use std::fmt::{self, Display};
+use stdx::fnv;
 use stdx::prng::Prng;
 use vfs::ErrorKind;
 use vfs::mem::{Op, OpKind};
@@ -106,7 +107,8 @@ fn fail<W: Workload>(workload: &W, op: &Op, point: FaultPoint, report: &mut Repo
         // than stop, so a power loss behind it is not held against the recovery.
         let in_doubt = matches!(op.kind, OpKind::SyncData | OpKind::SyncDir) && crash == Crash::Kill;
         let again = if in_doubt { &BOTH[..1] } else { &BOTH };
-        let mut trial = Trial { workload, requests: &requests, report };
+        let rng = Prng::new(fnv::fnv1a_64(format!("{point} {crash}").as_bytes()));
+        let mut trial = Trial { workload, requests: &requests, report, rng };
         trial.report.crashes += 1;
         let found = crash.strike(&disk, &mut Prng::new(0));
         trial

@@ -107,7 +107,7 @@ impl Workload for SmallLog {
         Ok(())
     }
 
-    fn recover(&self, disk: &MemDisk) -> Result<Vec<u64>, String> {
+    fn recover(&self, disk: &MemDisk, _: &mut Prng) -> Result<Vec<u64>, String> {
         if !text(disk.exists(Path::new(LOG)))? {
             return Ok(Vec::new());
         }
