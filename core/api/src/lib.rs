@@ -10,8 +10,8 @@ mod proposal;
 mod respond;
 mod txn_message;
 
-pub use error::{ApiError, Code};
 pub use apply::Identity;
+pub use error::{ApiError, Code};
 pub use proposal::{Command, proposal};
 pub use respond::Header;
 pub use txn_message::TxnMessage;
