@@ -1,6 +1,6 @@
 //! What a reader sees: one revision, and everything needed to read at it (contract C5).
 
-use crate::index::{Found, Index, KeyRange};
+use crate::index::{Found, Index};
 use crate::range::decode;
 use crate::{Error, Result};
 use backend::Data;
@@ -92,13 +92,6 @@ impl View {
     /// Finds a key at the view's revision. Check with [`View::check_not_compacted`] afterwards.
     pub fn find(&self, key: &[u8]) -> Option<Found> {
         self.index.get(key, self.revision)
-    }
-
-    /// Finds the live keys of `range` at the view's revision, in order; to be checked as [`View::find`].
-    pub fn find_range(&self, range: &KeyRange) -> Vec<Found> {
-        let mut found = Vec::new();
-        self.index.range(range, self.revision, 0, &mut found);
-        found.into_iter().map(|(_, found)| found).collect()
     }
 
     /// The pair of a found key, decoded.
