@@ -20,7 +20,8 @@ pub(crate) enum Direction {
     Descending,
 }
 
-/// A sort under way. Pairs of equal rank keep their order, or have it reversed if the ranks descend.
+/// A sort under way. Pairs of equal rank keep their order in both directions, as in Go for lists of up to twelve; beyond,
+/// Go promises nothing.
 pub(crate) struct Sort {
     direction: Direction,
     runs: Vec<std::vec::IntoIter<Ranked>>,
@@ -73,11 +74,12 @@ impl Sort {
 
 impl Ranked {
     fn order(&self, other: &Self, direction: Direction) -> Ordering {
-        let ascending = (&self.rank, self.position).cmp(&(&other.rank, other.position));
-        match direction {
+        let ascending = self.rank.cmp(&other.rank);
+        let ordered = match direction {
             Direction::Ascending => ascending,
             Direction::Descending => ascending.reverse(),
-        }
+        };
+        ordered.then(self.position.cmp(&other.position))
     }
 }
 
@@ -121,9 +123,9 @@ mod tests {
                 .collect();
             for direction in [Direction::Ascending, Direction::Descending] {
                 let mut expected = pairs.clone();
-                expected.sort_by(|a, b| a.0.cmp(&b.0));
-                if direction == Direction::Descending {
-                    expected.reverse();
+                match direction {
+                    Direction::Ascending => expected.sort_by(|a, b| a.0.cmp(&b.0)),
+                    Direction::Descending => expected.sort_by(|a, b| b.0.cmp(&a.0)),
                 }
                 let mut sort = Sort::new(direction);
                 pairs.chunks(1 + round % 20).for_each(|run| sort.take(run.to_vec()));

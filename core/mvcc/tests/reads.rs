@@ -152,15 +152,15 @@ fn expected(state: &BTreeMap<Bytes, KeyValue>, request: &RangeRequest) -> RangeR
     if is_cut_first && limit > 0 {
         pairs.truncate(limit + 1);
     }
+    let descends = request.sort_order() == SortOrder::Descend;
+    let directed = |ordering: std::cmp::Ordering| if descends { ordering.reverse() } else { ordering };
+    // Pairs of equal rank stay in the order of their keys, whatever the direction.
     match request.sort_target() {
-        SortTarget::Key => {}
-        SortTarget::Version => pairs.sort_by_key(|pair| pair.version),
-        SortTarget::Create => pairs.sort_by_key(|pair| pair.create_revision),
-        SortTarget::Mod => pairs.sort_by_key(|pair| pair.mod_revision),
-        SortTarget::Value => pairs.sort_by(|a, b| a.value.cmp(&b.value)),
-    }
-    if request.sort_order() == SortOrder::Descend {
-        pairs.reverse();
+        SortTarget::Key => pairs.sort_by(|a, b| directed(a.key.cmp(&b.key))),
+        SortTarget::Version => pairs.sort_by(|a, b| directed(a.version.cmp(&b.version))),
+        SortTarget::Create => pairs.sort_by(|a, b| directed(a.create_revision.cmp(&b.create_revision))),
+        SortTarget::Mod => pairs.sort_by(|a, b| directed(a.mod_revision.cmp(&b.mod_revision))),
+        SortTarget::Value => pairs.sort_by(|a, b| directed(a.value.cmp(&b.value))),
     }
     let more = limit > 0 && pairs.len() > limit;
     if more {

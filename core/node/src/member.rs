@@ -32,8 +32,6 @@ pub enum Input {
     LogSynced(vfs::Result<()>),
     /// The backend's writer has finished something.
     Backend(BackendEvent),
-    /// A request was refused because of the quota: propose the alarm, unless it is active.
-    RaiseNoSpace,
     /// Finish what is under way, make it durable, and stop.
     Stop,
 }
@@ -179,7 +177,6 @@ pub struct Member {
     log_waits: bool,
     has_asked_to_continue: bool,
     duties_proposed: bool,
-    no_space_wanted: bool,
     published: Option<(LogIndex, u64)>,
     wake_at: Option<u64>,
 }
@@ -208,7 +205,6 @@ impl Member {
             log_waits: false,
             has_asked_to_continue: false,
             duties_proposed: false,
-            no_space_wanted: false,
             published: None,
             wake_at: None,
         }
@@ -237,7 +233,6 @@ impl Member {
                 // The file behind the views changed.
                 self.published = None;
             }
-            Input::RaiseNoSpace => self.no_space_wanted = true,
             Input::Stop if self.phase != Phase::Closing => self.phase = Phase::Stopping,
             Input::Stop => {}
         }
@@ -439,8 +434,7 @@ impl Member {
             self.propose_attributes();
             self.propose_version();
         }
-        let wanted = self.apply.take_no_space_alarm() || std::mem::take(&mut self.no_space_wanted);
-        if wanted && !self.apply.applier().has_no_space_alarm() {
+        if self.apply.take_no_space_alarm() && !self.apply.applier().has_no_space_alarm() {
             self.propose_own(InternalRaftRequest {
                 alarm: Some(AlarmRequest {
                     action: alarm_request::AlarmAction::Activate as i32,
