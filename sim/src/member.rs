@@ -4,7 +4,7 @@ use crate::audit::audit;
 use crate::crash::{Finding, Stop, Workload};
 use crate::history::{History, Request};
 use crate::machine::{Delay, Pace, Planted};
-use crate::session::{Session, Start};
+use crate::session::{Session, Start, Started};
 use crate::shape::Shape;
 use crate::state::State;
 use crate::steps::{Step, resolve};
@@ -114,7 +114,7 @@ pub fn recover(
     // member has nothing left to do.
     let settles = rng.chance(1, 2);
     let start = Start { shape: &shape, life: RECOVERY, planted, seed: rng.next_u64() };
-    let (mut machine, _, view) = start.boot(disk).map_err(|stop| stop.to_string())?;
+    let Started { mut machine, view, .. } = start.boot(disk).map_err(|stop| stop.to_string())?;
     let newest = if settles { machine.settle(view)? } else { view };
     audit(disk).map_err(|what| format!("on the disk of the recovered member: {what}"))?;
     State::read(&newest, settles)

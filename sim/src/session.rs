@@ -62,31 +62,50 @@ impl Start<'_> {
         Prng::new(fnv::fnv1a_64(format!("{} {} {purpose}", self.seed, self.life).as_bytes()))
     }
 
-    /// Boots a member and lets it run until clients may come; returns its newest view too.
+    /// Boots a member and lets it run until clients may come.
     ///
     /// # Errors
     /// [`Stop::Halted`] if it does not come so far, [`Stop::Wrong`] if it stands still.
-    pub fn boot(&self, disk: &MemDisk) -> Result<(Machine, BootInfo, Box<View>)> {
+    pub fn boot(&self, disk: &MemDisk) -> Result<Started> {
         let driving = Driving { pace: self.shape.pace, planted: self.planted, rng: self.rng("pace") };
         let booted = Machine::boot(disk, self.shape.config(self.life), driving);
         let (mut machine, info) = booted.map_err(|error| Stop::Halted(error.to_string()))?;
-        let mut newest = None;
+        let (mut newest, mut first_linearizable) = (None, None);
         let mut is_ready = false;
         loop {
             while let Some(seen) = machine.poll() {
                 match seen {
-                    Seen::View(view) => newest = Some(view),
+                    Seen::View(view) => {
+                        if view.serves_linearizable && first_linearizable.is_none() {
+                            first_linearizable = Some(view.clone());
+                        }
+                        newest = Some(view);
+                    }
                     Seen::Ready => is_ready = true,
                     Seen::Replies(_) | Seen::ReadsReady(_) | Seen::OwnEntries { .. } => {}
                 }
             }
-            match newest.take() {
-                Some(view) if is_ready => return Ok((machine, info, view)),
-                view => newest = view,
+            if is_ready {
+                let (Some(view), Some(first_linearizable)) = (newest, first_linearizable) else {
+                    return wrong("the member is ready and serves no linearizable reads");
+                };
+                return Ok(Started { machine, info, view, first_linearizable });
             }
             go_on(&mut machine)?;
         }
     }
+}
+
+/// A member to which clients may come.
+pub struct Started {
+    /// The member.
+    pub machine: Machine,
+    /// What it told about its start.
+    pub info: BootInfo,
+    /// Its newest view.
+    pub view: Box<View>,
+    /// The first view of which it said that it serves linearizable reads.
+    pub first_linearizable: Box<View>,
 }
 
 /// Does the next thing in a machine that must go on.
@@ -147,7 +166,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Stop::Halted`] if the member does not start, [`Stop::Wrong`] if it holds something else than it must.
     pub fn open(disk: &MemDisk, start: &Start<'a>, history: &'a mut History<Step>) -> Result<Self> {
-        let (mut machine, info, mut view) = start.boot(disk)?;
+        let Started { mut machine, info, mut view, first_linearizable } = start.boot(disk)?;
         // Its duties may still be under way. Behind them all entries of its own are alarms.
         while view.state.applied < machine.last_index() {
             go_on(&mut machine)?;
@@ -157,8 +176,11 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        let state = State::read(&view, false).map_err(Stop::Wrong)?;
         let steps = history.at(disk.op_count());
+        let state = State::read(&first_linearizable, false).map_err(Stop::Wrong)?;
+        resolve(&steps, &state, start.shape.has_quota())
+            .map_err(|what| Stop::Wrong(format!("in the first view for linearizable reads: {what}")))?;
+        let state = State::read(&view, false).map_err(Stop::Wrong)?;
         let resolved = resolve(&steps, &state, start.shape.has_quota()).map_err(Stop::Wrong)?;
         state.verify(&resolved.model, HASHES_MAX).map_err(Stop::Wrong)?;
         let found = history.begin(disk, resolved.step());
@@ -310,6 +332,9 @@ impl<'a> Session<'a> {
         let applied = view.state.applied;
         if applied < self.view.state.applied {
             return wrong(format!("the view goes back from entry {} to {applied}", self.view.state.applied));
+        }
+        if !view.serves_linearizable {
+            return wrong(format!("the view of entry {applied} serves no linearizable reads any more"));
         }
         while let Some(placed) = self.placed.pop_front_if(|placed| placed.index <= applied) {
             match placed.what {
