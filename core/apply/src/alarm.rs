@@ -33,6 +33,11 @@ impl Alarm {
         Some(Self { member: member.member_id, kind: member.alarm })
     }
 
+    /// Its kind as etcd writes it, as in `NOSPACE`.
+    pub fn name(&self) -> &'static str {
+        AlarmType::try_from(self.kind).map_or("UNKNOWN", |kind| kind.as_str_name())
+    }
+
     fn encode(self) -> Bytes {
         AlarmMember { member_id: self.member, alarm: self.kind }.encode_to_vec().into()
     }

@@ -2,15 +2,15 @@
 
 use crate::backend_thread::BackendQueue;
 use crate::running::Ended;
-use apply::Answer;
+use apply::{Alarm, Answer};
 use grpc::{Mailbox, Ticket};
 use node::{Failure, Input, Output, Reply};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use types::RequestId;
+use types::{MemberId, RequestId};
 use v3rpc::{Completion, Member, ToNode};
 use vfs::Disk;
 
@@ -37,7 +37,13 @@ pub(crate) struct Driver {
 pub(crate) fn spawn(driver: Driver) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("member".into()).spawn(move || {
         let notices = driver.notices.clone();
-        let mut running = Drive { driver, waiting: HashMap::new(), taken: Vec::new(), wake_at: None };
+        let mut running = Drive {
+            driver,
+            waiting: HashMap::new(),
+            taken: Vec::new(),
+            alarms: Arc::default(),
+            wake_at: None,
+        };
         let ended = running.run();
         running.refuse_all();
         // Nobody listens any more if the process is going away anyhow.
@@ -50,6 +56,8 @@ struct Drive {
     /// Who waits for a request, by its identity.
     waiting: HashMap<RequestId, (usize, Ticket)>,
     taken: Vec<ToNode>,
+    /// As of the last view.
+    alarms: Arc<BTreeSet<Alarm>>,
     wake_at: Option<u64>,
 }
 
@@ -72,7 +80,10 @@ impl Drive {
                         self.driver.node.handle(Input::LogSynced(result));
                     }
                     Output::Backend(task) => self.driver.backend.push(task),
-                    Output::Publish(view) => self.driver.member.publish(view),
+                    Output::Publish(view) => {
+                        self.log_alarms(&view.state.alarms);
+                        self.driver.member.publish(view);
+                    }
                     Output::Replies(replies) => self.deliver(replies),
                     Output::ReadsReady(ids) => self.let_read(ids),
                     // The one who started the member may have gone away.
@@ -88,6 +99,20 @@ impl Drive {
                 self.driver.node.handle(Input::Wake);
             }
         }
+    }
+
+    /// Writes a line for each alarm that was raised or disarmed since the last view.
+    fn log_alarms(&mut self, now: &Arc<BTreeSet<Alarm>>) {
+        if Arc::ptr_eq(&self.alarms, now) {
+            return;
+        }
+        for alarm in now.difference(&self.alarms) {
+            tracing::warn!(alarm = alarm.name(), from = %MemberId(alarm.member), "alarm raised");
+        }
+        for alarm in self.alarms.difference(now) {
+            tracing::warn!(alarm = alarm.name(), from = %MemberId(alarm.member), "alarm disarmed");
+        }
+        self.alarms = now.clone();
     }
 
     /// How long to sleep: until the member wants to be woken, else for ever. Not at all if that time has come between
