@@ -120,23 +120,46 @@ fn mutate_in_place(input: &mut [u8], rng: &mut Prng) -> bool {
             file.copy_within(other..other + page_size, page);
             continue;
         }
-        // The head, the numbers of an element, or those in the metas and descriptors of buckets.
+        if rng.chance(1, 16)
+            && let Some(at) = descriptor_in(file, page_size, rng)
+        {
+            file[at..at + 8].copy_from_slice(&rng.below(page_count as u64).to_le_bytes());
+            continue;
+        }
+        // The head, the numbers of an element, or those in metas and in descriptors of buckets, which are not aligned.
         let width = [1, 2, 4, 8][rng.below(4) as usize];
-        let reach = if rng.chance(1, 2) { 16 } else { 128 };
-        let at = page + width * rng.below(reach / width as u64) as usize;
-        let mut number = [0; 8];
-        number[..width].copy_from_slice(&file[at..at + width]);
-        let number = match rng.below(6) {
+        let reach = if rng.chance(1, 2) { 16 } else { 192 };
+        let offset = rng.below(reach - width as u64) as usize;
+        let at = page + if rng.chance(2, 3) { offset - offset % width } else { offset };
+        let from = place(rng) + rng.below(192) as usize;
+        let number_at = |at: usize| {
+            let mut number = [0; 8];
+            number[..width].copy_from_slice(&file[at..at + width]);
+            u64::from_le_bytes(number)
+        };
+        let number = match rng.below(7) {
             0 => 0,
             1 => u64::MAX,
-            2 => u64::from_le_bytes(number).wrapping_add(1 + rng.below(4)),
-            3 => u64::from_le_bytes(number).wrapping_sub(1 + rng.below(4)),
+            2 => number_at(at).wrapping_add(1 + rng.below(4)),
+            3 => number_at(at).wrapping_sub(1 + rng.below(4)),
             4 => rng.below(page_count as u64 + 2),
+            5 => number_at(from),
             _ => 1 << rng.below(8 * width as u64),
         };
         file[at..at + width].copy_from_slice(&number.to_le_bytes()[..width]);
     }
     true
+}
+
+/// Where a bucket's descriptor lies, which begins with its root page: the value of an element of the root page that the
+/// first meta names.
+fn descriptor_in(file: &[u8], page_size: usize, rng: &mut Prng) -> Option<usize> {
+    let number_at = |at: usize| Some(u32::from_le_bytes(*file.get(at..)?.first_chunk()?) as usize);
+    let page = number_at(32)?.checked_mul(page_size)?;
+    let count = number_at(page.checked_add(8)?)? >> 16;
+    let element = page + 16 + 16 * rng.below(count.max(1) as u64) as usize;
+    let at = element + number_at(element + 4)? + number_at(element + 8)?;
+    (at + 8 <= file.len()).then_some(at)
 }
 
 /// Reads in all ways, without the checks that a writer makes; returns the outcome of the check, `None` if the file

@@ -4,6 +4,7 @@
 //! the same.
 #![no_main]
 
+use api::{Command, Identity, TxnMessage, check};
 use apply::{Inspection, Payload, decode_payload};
 use bytes::Bytes;
 use fuzz::Outcome;
@@ -16,6 +17,9 @@ use proto::{authpb, healthpb, leasepb, membershippb, mvccpb, raftpb, v2pb, v3ele
 use types::{MemberId, RequestId, Version};
 
 fuzz::target!(run, seeds);
+
+/// `--max-txn-ops`.
+const MAX_TXN_OPS: usize = 128;
 
 type Reader = fn(&Bytes) -> Outcome;
 
@@ -61,6 +65,8 @@ const OTHERS: &[(&str, Reader)] = &[
     ("conf-change-v2", |bytes| payload(EntryType::EntryConfChangeV2.into(), bytes)),
     ("unknown-type", |bytes| payload(9, bytes)),
     ("record", record),
+    ("txn", txn),
+    ("put", put),
 ];
 
 fn readers() -> impl Iterator<Item = &'static (&'static str, Reader)> {
@@ -88,6 +94,43 @@ fn check_encoding<M: Message + Default + PartialEq>(message: &M) {
     let again = M::decode(encoded.clone()).expect("what was written is read");
     assert!(again == *message, "what was written is read as the same");
     assert_eq!(again.encode_to_vec(), encoded, "written again it is the same");
+}
+
+/// A transaction from a client: what is accepted can be read from the log, as it was.
+fn txn(bytes: &Bytes) -> Outcome {
+    let Ok(message) = TxnMessage::decode(bytes.clone()) else { return Outcome::Refused };
+    let Ok(request) = message.request() else { return Outcome::Refused };
+    if let Ok(generated) = etcd::TxnRequest::decode(bytes.clone()) {
+        assert!(generated == *request, "read as the generated reader does");
+    }
+    if check::txn(request, MAX_TXN_OPS).is_err() {
+        return Outcome::Refused;
+    }
+    let data = propose(Command::Txn, &message);
+    match decode_payload(&Entry { data: Some(data), ..Entry::default() }) {
+        Ok(Payload::Request(read)) => assert!(read.txn.as_ref() == Some(request), "proposed as it came"),
+        other => panic!("{request:?} is proposed as {other:?}"),
+    }
+    Outcome::Accepted
+}
+
+/// The payload of a log entry with this request.
+fn propose(command: Command, request: &impl Message) -> Bytes {
+    let identity = Identity { user: "u".into(), ..Identity::default() };
+    api::proposal(RequestId(9), identity, command, request, usize::MAX).expect("nothing is too large")
+}
+
+/// A put from a client: what is accepted can be read from the log, as it was.
+fn put(bytes: &Bytes) -> Outcome {
+    let Ok(request) = etcd::PutRequest::decode(bytes.clone()) else { return Outcome::Refused };
+    if check::put(&request).is_err() {
+        return Outcome::Refused;
+    }
+    match decode_payload(&Entry { data: Some(propose(Command::Put, &request)), ..Entry::default() }) {
+        Ok(Payload::Request(read)) => assert!(read.put.as_ref() == Some(&request), "proposed as it came"),
+        other => panic!("{request:?} is proposed as {other:?}"),
+    }
+    Outcome::Accepted
 }
 
 /// An entry of that type with these bytes as its payload.
@@ -177,6 +220,15 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     for (name, request) in requests() {
         add(&format!("payload-{name}"), "payload", request.encode_to_vec());
     }
+    let [(_, of_put), (_, of_txn), ..] = requests();
+    add("client-put", "put", of_put.put.unwrap_or_default().encode_to_vec());
+    let txn = of_txn.txn.unwrap_or_default();
+    let outer = |txn| etcd::TxnRequest {
+        success: vec![etcd::RequestOp { request: Some(etcd::request_op::Request::RequestTxn(txn)) }],
+        ..Default::default()
+    };
+    add("client-txn", "txn", txn.encode_to_vec());
+    add("client-txn-in-txn", "txn", outer(outer(txn)).encode_to_vec());
     for (name, request) in v2_requests() {
         add(&format!("v2-{name}"), "payload", request.encode_to_vec());
         let wrapped = InternalRaftRequest { v2: request.encode_to_vec().into(), ..Default::default() };
@@ -205,7 +257,10 @@ fn requests() -> [(&'static str, InternalRaftRequest); 5] {
         ..Default::default()
     };
     let range = etcd::RangeRequest { key: "k".into(), range_end: "l".into(), limit: 3, ..Default::default() };
-    let inner = etcd::TxnRequest { success: vec![etcd::RequestOp::default()], ..Default::default() };
+    let delete = etcd::DeleteRangeRequest { key: "m".into(), ..Default::default() };
+    let delete = etcd::request_op::Request::RequestDeleteRange(delete);
+    let inner =
+        etcd::TxnRequest { failure: vec![etcd::RequestOp { request: Some(delete) }], ..Default::default() };
     let operations = [
         etcd::request_op::Request::RequestPut(put.clone()),
         etcd::request_op::Request::RequestRange(range),

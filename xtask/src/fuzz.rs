@@ -28,6 +28,7 @@ const TARGETS: &[Target] = &[
     Target { name: "proto", input_max: 1024 },
     Target { name: "membership", input_max: 4096 },
     Target { name: "grpc", input_max: 1024 },
+    Target { name: "boot", input_max: 4096 },
 ];
 
 /// How long each target runs as a step of CI, in seconds.

@@ -45,7 +45,7 @@ enum Task {
     },
     /// Builds and runs the fuzz targets in fuzz/; what they find lands in target/fuzz/findings.
     Fuzz {
-        /// Runs only this one: wal, snap, bolt, proto, membership or grpc.
+        /// Runs only this one: wal, snap, bolt, proto, membership, grpc or boot.
         target: Option<String>,
         /// How long each runs, in seconds; the build comes on top.
         #[arg(long, default_value_t = 15)]
