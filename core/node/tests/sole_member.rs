@@ -4,13 +4,15 @@
 
 mod common;
 
+use bolt::{Batch, Db};
 use common::{Machine, config};
 use node::{BootConfig, BootError, Input, Output};
 use std::path::Path;
+use std::sync::Arc;
 use stdx::prng::Prng;
-use types::{LogIndex, Version};
+use types::{LogIndex, Revision, Version};
 use vfs::mem::{Damage, MemDisk};
-use vfs::{Disk, OpenMode};
+use vfs::{Disk, Job, OpenMode, drive};
 
 #[test]
 fn a_new_member_knows_itself_and_its_version_before_it_is_ready() {
@@ -120,6 +122,35 @@ fn a_commit_index_that_the_log_does_not_reach_is_refused_and_nothing_is_touched(
     let error = Machine::boot(disk.clone(), config()).err().expect("it is refused");
     assert!(matches!(error, BootError::Inconsistent { .. }), "{error}");
     assert_eq!(disk.digest(), before, "{error}");
+}
+
+#[test]
+fn a_record_of_a_revision_that_no_store_reaches_is_refused_and_nothing_is_touched() {
+    let mut machine = Machine::boot(MemDisk::new(), config()).unwrap();
+    machine.put("k", "v");
+    let stopped = machine.stop();
+    let boot_with = |revision: i64| {
+        let disk = stopped.kill();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let job = Job::new(async move |cx| {
+            let path = Path::new("/data/member/snap/db");
+            let opened = Db::open(&cx, &shared, path, bolt::Options::default(), &mut |_, _, _| {}).await;
+            let mut batch = Batch::new();
+            batch.put(b"key", Revision::new(revision, 0).to_key().to_vec().into(), "\x0a\x01l".into());
+            opened.unwrap().commit(&cx, batch).await.map(drop).unwrap();
+        });
+        drive(&disk, job);
+        let before = disk.digest();
+        let booted = Machine::boot(disk.clone(), config());
+        assert!(booted.is_ok() || disk.digest() == before);
+        booted
+    };
+    for revision in [Revision::MAIN_MAX + 1, i64::MAX] {
+        let error = boot_with(revision).err().expect("it is refused");
+        assert!(matches!(error, BootError::Inconsistent { .. }), "{error}");
+    }
+    let mut machine = boot_with(Revision::MAIN_MAX - 1).expect("it is served");
+    assert_eq!(machine.put("k", "newer"), Revision::MAIN_MAX);
 }
 
 #[test]

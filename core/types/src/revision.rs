@@ -17,6 +17,9 @@ pub struct Revision {
 }
 
 impl Revision {
+    /// No store comes this far: a higher number in a file is damage. So every revision has a successor.
+    pub const MAIN_MAX: i64 = i64::MAX / 2;
+
     /// The revision (`main`, `sub`).
     pub const fn new(main: i64, sub: i64) -> Self {
         Self { main, sub }
@@ -38,7 +41,8 @@ impl Revision {
         key
     }
 
-    /// Reads a key of the `key` bucket: the revision and whether it is a deletion. `None` for any other bytes.
+    /// Reads a key of the `key` bucket: the revision and whether it is a deletion. `None` for any other bytes, and above
+    /// [`Revision::MAIN_MAX`].
     pub fn from_key(key: &[u8]) -> Option<(Self, bool)> {
         let is_tombstone = match key.len() {
             REVISION_KEY_LEN => false,
@@ -47,7 +51,8 @@ impl Revision {
         };
         let main = i64::from_be_bytes(key[..8].try_into().ok()?);
         let sub = i64::from_be_bytes(key[9..17].try_into().ok()?);
-        (key[8] == b'_' && main >= 0 && sub >= 0).then_some((Self { main, sub }, is_tombstone))
+        let is_good = key[8] == b'_' && (0..=Self::MAIN_MAX).contains(&main) && sub >= 0;
+        is_good.then_some((Self { main, sub }, is_tombstone))
     }
 }
 
@@ -73,5 +78,8 @@ mod tests {
         assert_eq!(Revision::from_key(&bad), None);
         bad[0] = 0x80;
         assert_eq!(Revision::from_key(&bad[..17]), None);
+        let last = Revision::new(Revision::MAIN_MAX, i64::MAX);
+        assert_eq!(Revision::from_key(&last.to_key()), Some((last, false)));
+        assert_eq!(Revision::from_key(&Revision::new(Revision::MAIN_MAX + 1, 0).to_key()), None);
     }
 }
