@@ -19,6 +19,7 @@ use proto::raftpb::{Entry, EntryType, HardState};
 use std::path::Path;
 use std::sync::OnceLock;
 use stdx::prng::Prng;
+use types::Revision;
 use vfs::mem::{Damage, MemDisk};
 use wal::Wal;
 
@@ -145,6 +146,9 @@ fn state_of(machine: &Machine) -> (i64, Vec<u8>, String) {
 
 /// It takes requests, and is the same after a crash and after a stop in order.
 fn go_on(mut machine: Machine) {
+    if state_of(&machine).0 >= Revision::MAIN_MAX {
+        return; // no store comes there, and a further write would not be read again
+    }
     let put = etcd::PutRequest { key: "k1".into(), value: "newest".into(), ..Default::default() };
     // The answer may be a refusal: an alarm may be active.
     let _ = machine.propose(InternalRaftRequest { put: Some(put), ..Default::default() });
@@ -177,11 +181,13 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
         value: "v".into(),
         lease: 5,
     };
-    let revision = [0, 0, 0, 0, 0, 0, 0, 20, b'_', 0, 0, 0, 0, 0, 0, 0, 0];
+    let revision = Revision::new(20, 0).to_key();
+    let highest = Revision::new(Revision::MAIN_MAX - 2, i64::MAX).to_key();
     let lease = proto::leasepb::Lease { id: 5, ttl: 60, ..Default::default() };
     let lease = pair(Bucket::Lease, &5_i64.to_be_bytes(), &lease.encode_to_vec());
     seeds
         .push(("record".to_owned(), [pair(Bucket::Key, &revision, &record.encode_to_vec()), lease].concat()));
+    seeds.push(("highest".to_owned(), pair(Bucket::Key, &highest, &record.encode_to_vec())));
     seeds.push(("scheduled".to_owned(), pair(Bucket::Meta, backend::META_SCHEDULED_COMPACT, &revision)));
     seeds
 }
