@@ -12,6 +12,7 @@ use backend::Bucket;
 use bolt::{Batch, Db};
 use common::{Machine, config};
 use fuzz::{Input, Outcome, drive_job};
+use membership::Change;
 use node::{BootConfig, BootError};
 use prost::Message;
 use proto::etcdserverpb::{self as etcd, InternalRaftRequest};
@@ -19,7 +20,7 @@ use proto::raftpb::{Entry, EntryType, HardState};
 use std::path::Path;
 use std::sync::OnceLock;
 use stdx::prng::Prng;
-use types::Revision;
+use types::{MemberId, Revision};
 use vfs::mem::{Damage, MemDisk};
 use wal::Wal;
 
@@ -173,6 +174,11 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     }
     let version = membership::V2Request::ClusterVersion(types::Version::new(3, 5, 0));
     seeds.push(("v2".to_owned(), entry(0, &version.to_message(types::RequestId(9)).encode_to_vec())));
+    let own = MemberId(0x8e9e_05c5_2164_694d);
+    let update = Change::Update { id: own, peer_urls: vec!["http://a:1".into()] };
+    for (name, change) in [("update", update), ("remove-unknown", Change::Remove(MemberId(7)))] {
+        seeds.push((name.to_owned(), entry(1, &change.to_conf_change(None).encode_to_vec())));
+    }
     let record = proto::mvccpb::KeyValue {
         key: "k9".into(),
         create_revision: 20,
