@@ -332,6 +332,7 @@ impl Machine {
             Output::Replies(replies) => return Some(Seen::Replies(replies)),
             Output::ReadsReady(ids) => return Some(Seen::ReadsReady(ids)),
             Output::Ready => return Some(Seen::Ready),
+            Output::Send(_) => unreachable!("a sole voter has nobody to write to"),
             Output::WakeAt(at) => {
                 let late = self.draw(|pace| pace.wake);
                 self.push(at.max(self.now) + late, Due::Wake);

@@ -377,7 +377,9 @@ impl<'a> Session<'a> {
         self.answers += 1;
         let Some((index, number)) = asked.place else {
             return match reply.result {
-                Err(Failure::NoLeader | Failure::TooManyRequests | Failure::Stopped) => Ok(()),
+                Err(
+                    Failure::NoLeader | Failure::LeaderChanged | Failure::TooManyRequests | Failure::Stopped,
+                ) => Ok(()),
                 other => Err(what(format!("was not taken and is answered with {other:?}"))),
             };
         };

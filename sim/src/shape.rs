@@ -119,6 +119,7 @@ impl Shape {
             client_urls: vec!["http://localhost:2379".into()],
             hold: None,
             quota_bytes: self.flags.quota_bytes,
+            timing: node::Timing::default(),
             snapshot_count: self.flags.snapshot_count,
             retention: self.flags.retention,
             limits: self.flags.limits,

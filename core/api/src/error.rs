@@ -75,6 +75,7 @@ errors! {
     TOO_MANY_LEARNERS = FailedPrecondition, "etcdserver: too many learner members in cluster";
     CORRUPT = DataLoss, "etcdserver: corrupt cluster";
     NO_LEADER = Unavailable, "etcdserver: no leader";
+    LEADER_CHANGED = Unavailable, "etcdserver: leader changed";
     STOPPED = Unavailable, "etcdserver: server stopped";
     TIMEOUT = Unavailable, "etcdserver: request timed out";
     UNHEALTHY = Unavailable, "etcdserver: unhealthy cluster";

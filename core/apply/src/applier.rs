@@ -12,7 +12,7 @@ use bytes::Bytes;
 use membership::Cluster;
 use mvcc::Store;
 use proto::etcdserverpb::InternalRaftRequest;
-use proto::raftpb::{ConfState, Entry};
+use proto::raftpb::{ConfChange, Entry};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use types::{Dialect, LogIndex, MemberId, RequestId, Term, Version};
@@ -64,8 +64,8 @@ pub enum Effect {
     },
     /// The quota was exceeded: propose a NOSPACE alarm for this member.
     RaiseNoSpace,
-    /// A change of the configuration was applied or refused; this is the configuration now.
-    ConfApplied(ConfState),
+    /// A change of the configuration was applied, or refused: then its member is 0. Consensus is to be told.
+    ConfApplied(ConfChange),
 }
 
 /// What readers see: one immutable whole (contract C5).

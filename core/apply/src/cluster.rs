@@ -51,6 +51,7 @@ impl Applier {
             // Refused when it was applied first; consensus was told of member 0 instead.
             return Ok(None);
         }
+        let mut applied = change.clone();
         let change = Change::from_conf_change(change).map_err(|error| unknown(index, error))?;
         let result = match self.cluster.apply(change, self.options.max_learners) {
             Ok(writes) => {
@@ -59,9 +60,12 @@ impl Applier {
                 self.conf_state = Some(json.into());
                 Ok(Answer { revision: 0, body: Default::default() })
             }
-            Err(rejection) => Err(refusal(rejection)),
+            Err(rejection) => {
+                applied.node_id = 0;
+                Err(refusal(rejection))
+            }
         };
-        self.effects.push(Effect::ConfApplied(self.cluster.conf_state()));
+        self.effects.push(Effect::ConfApplied(applied));
         Ok(Some(Reply { id, result }))
     }
 

@@ -1,10 +1,10 @@
 //! The apply stage: committed entries into the state machine, and when to cut, commit, compact and snapshot.
 
-use crate::member::{Failure, Reply, Settings};
+use crate::io::{Failure, Reply, Settings};
 use apply::{Applier, Effect};
 use backend::{Compaction, Event, Task};
 use mvcc::IndexCompaction;
-use proto::raftpb::{self, ConfState, Entry, SnapshotMetadata};
+use proto::raftpb::{self, ConfChange, ConfState, Entry, SnapshotMetadata};
 use std::collections::VecDeque;
 use types::{LogIndex, RequestId, Term};
 
@@ -25,7 +25,6 @@ pub struct ApplyStage {
     applier: Applier,
     settings: Settings,
     waiting: VecDeque<Entry>,
-    waiting_bytes: usize,
     tasks: Vec<Task>,
     commits_under_way: usize,
     /// Time at which the oldest change in the buffer was made, in nanoseconds; `None` while it is empty.
@@ -35,7 +34,7 @@ pub struct ApplyStage {
     snapshot: Option<PendingSnapshot>,
     last_snapshot: LogIndex,
     wants_no_space_alarm: bool,
-    configuration: Option<ConfState>,
+    changes: Vec<ConfChange>,
 }
 
 impl ApplyStage {
@@ -45,7 +44,6 @@ impl ApplyStage {
             applier,
             settings,
             waiting: VecDeque::new(),
-            waiting_bytes: 0,
             tasks: Vec::new(),
             commits_under_way: 0,
             dirty_since: None,
@@ -54,13 +52,12 @@ impl ApplyStage {
             snapshot: None,
             last_snapshot,
             wants_no_space_alarm: false,
-            configuration: None,
+            changes: Vec::new(),
         }
     }
 
     /// Takes committed entries.
     pub fn take(&mut self, entries: Vec<Entry>) {
-        self.waiting_bytes += entries.iter().map(payload_bytes).sum::<usize>();
         self.waiting.extend(entries);
     }
 
@@ -72,7 +69,6 @@ impl ApplyStage {
         let mut replies = Vec::with_capacity(self.waiting.len());
         while !self.is_held_up() {
             let Some(entry) = self.waiting.pop_front() else { break };
-            self.waiting_bytes -= payload_bytes(&entry);
             if let Some(reply) = self.applier.apply(&entry)? {
                 replies.push(Reply { id: reply.id, result: reply.result.map_err(Failure::Refused) });
             }
@@ -89,11 +85,6 @@ impl ApplyStage {
     /// Whether apply takes no entries until a commit is done (contract C7).
     pub fn is_held_up(&self) -> bool {
         self.applier.buffered_bytes() >= self.settings.limits.bytes_hard as u64
-    }
-
-    /// Bytes of the entries that wait to be applied.
-    pub fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
     }
 
     /// Does what time asks for: cuts the buffer when its oldest change is old enough.
@@ -170,9 +161,9 @@ impl ApplyStage {
         std::mem::take(&mut self.wants_no_space_alarm)
     }
 
-    /// The configuration, if changes of it were applied or refused since the last call (contract C13).
-    pub fn take_configuration(&mut self) -> Option<ConfState> {
-        self.configuration.take()
+    /// The changes of the configuration that were applied or refused since the last call (contract C13).
+    pub fn take_changes(&mut self) -> Vec<ConfChange> {
+        std::mem::take(&mut self.changes)
     }
 
     /// Cuts whatever the buffer holds, for the last commit before a stop.
@@ -207,7 +198,7 @@ impl ApplyStage {
                     self.physical_waits.extend(waits.map(|id| (revision, id)));
                 }
                 Effect::RaiseNoSpace => self.wants_no_space_alarm = true,
-                Effect::ConfApplied(conf_state) => self.configuration = Some(conf_state),
+                Effect::ConfApplied(change) => self.changes.push(change),
             }
         }
     }
@@ -250,10 +241,6 @@ impl ApplyStage {
             metadata: SnapshotMetadata { conf_state, index: index.0, term: term.0 },
         }
     }
-}
-
-fn payload_bytes(entry: &Entry) -> usize {
-    entry.data.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 /// Keys of the index looked at between two batches of entries.

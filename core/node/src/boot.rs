@@ -4,15 +4,15 @@
 //! whole, because its presence is what makes a directory an existing one.
 
 use crate::apply_stage::ApplyStage;
+use crate::io::{Settings, Timing};
 use crate::log::{LogStage, Retention};
-use crate::member::{Member, Settings};
+use crate::member::{Member, UNAPPLIED_BYTES_MAX};
 use crate::restore::Scan;
 use apply::{Applier, Inspection, Options as ApplyOptions, Payload, Quota};
 use backend::{Bucket, Writer};
 use bytes::Bytes;
 use membership::Cluster;
-use prost::Message;
-use proto::raftpb::{ConfChange, ConfChangeType, ConfState, Entry, EntryType, HardState};
+use proto::raftpb::{Entry, HardState};
 use proto::walpb;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,8 @@ pub struct BootConfig {
     pub hold: Option<Version>,
     /// `--quota-backend-bytes`.
     pub quota_bytes: i64,
+    /// `--heartbeat-interval`, `--election-timeout` and `--pre-vote`.
+    pub timing: Timing,
     /// `--snapshot-count`.
     pub snapshot_count: u64,
     /// `--max-wals` and `--max-snapshots`.
@@ -238,8 +240,8 @@ async fn create(
     }
     let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
     let metadata = walpb::Metadata { node_id: identity.member.0, cluster_id: identity.cluster.0 };
-    let (hard_state, entry) = bootstrap_entry(config, &identity);
-    drop(Wal::create_with(cx, &disk, &paths.wal, metadata, Some(&hard_state), &[entry], options).await?);
+    let (hard_state, entries) = bootstrap(config, &identity);
+    drop(Wal::create_with(cx, &disk, &paths.wal, metadata, Some(&hard_state), &entries, options).await?);
     let mut booted = restart(cx, disk, config, paths, db, scan).await?;
     booted.info.is_restart = false;
     Ok(booted)
@@ -293,7 +295,7 @@ async fn restart(
     let mut log = read_log(&*disk, paths)?;
     let cluster = load_cluster(paths, &scan)?;
     check(config, paths, &db, &scan, &cluster, &log)?;
-    let raft = restore_raft(paths, &scan, &mut log)?;
+    let raft = restore_raft(config, paths, &scan, &cluster, &mut log)?;
 
     // From here on the backend counts as durable at its index: a snapshot may be recorded there (contract C2).
     db.settle(cx).await?;
@@ -374,8 +376,8 @@ impl Identity {
     }
 }
 
-/// Hard state and entry that make a new member know itself.
-fn bootstrap_entry(config: &BootConfig, identity: &Identity) -> (HardState, Entry) {
+/// Hard state and entries that make a new member know its cluster.
+fn bootstrap(config: &BootConfig, identity: &Identity) -> (HardState, Vec<Entry>) {
     let member = membership::Member {
         id: identity.member,
         peer_urls: identity.peer_urls.clone(),
@@ -383,15 +385,7 @@ fn bootstrap_entry(config: &BootConfig, identity: &Identity) -> (HardState, Entr
         name: config.name.clone(),
         client_urls: Vec::new(),
     };
-    let change = ConfChange {
-        id: None,
-        r#type: ConfChangeType::ConfChangeAddNode as i32,
-        node_id: member.id.0,
-        context: Some(member.to_json().into()),
-    };
-    let data = Some(change.encode_to_vec().into());
-    let entry = Entry { r#type: EntryType::EntryConfChange as i32, term: 1, index: 1, data };
-    (HardState { term: 1, vote: 0, commit: 1 }, entry)
+    raft::bootstrap(&[raft::Peer { id: member.id, context: member.to_json().into() }])
 }
 
 fn load_cluster(paths: &Paths, scan: &Scan) -> Result<Cluster, BootError> {
@@ -500,8 +494,14 @@ fn check_entries(
     Ok(())
 }
 
-/// Takes the entries out of `log`.
-fn restore_raft(paths: &Paths, scan: &Scan, log: &mut LogContent) -> Result<raft::Raft, BootError> {
+/// Consensus as of the log and what the backend has applied of it.
+fn restore_raft(
+    config: &BootConfig,
+    paths: &Paths,
+    scan: &Scan,
+    cluster: &Cluster,
+    log: &mut LogContent,
+) -> Result<raft::Raft, BootError> {
     let own = log.own();
     let is_v2 = |entry: &Entry| matches!(apply::decode_payload(entry), Ok(Payload::V2(_)));
     log.last_v2 = log.entries.iter().rfind(|entry| is_v2(entry)).map(|entry| LogIndex(entry.index));
@@ -509,13 +509,20 @@ fn restore_raft(paths: &Paths, scan: &Scan, log: &mut LogContent) -> Result<raft
     log.hard_state.commit = log.hard_state.commit.max(applied.0);
     let restored = raft::Restored {
         hard_state: log.hard_state,
-        conf_state: ConfState { voters: vec![own.0], ..ConfState::default() },
+        conf_state: cluster.conf_state(),
         snapshot: (Term(log.snapshot.term), LogIndex(log.snapshot.index)),
         entries: log.entries.clone(),
         applied,
     };
-    raft::Raft::new(&raft::Config { id: own }, restored)
-        .map_err(|error| paths.inconsistent(error.to_string()))
+    let raft_config = raft::Config {
+        election_ticks: config.timing.election_ticks,
+        has_pre_vote: config.timing.has_pre_vote,
+        uncommitted_bytes_max: UNAPPLIED_BYTES_MAX,
+        // Members that start together must not all stand for election together.
+        seed: own.0 ^ config.now_ms.rotate_left(32),
+        ..raft::Config::new(own)
+    };
+    raft::Raft::new(raft_config, restored).map_err(|error| paths.inconsistent(error.to_string()))
 }
 
 fn assemble(
@@ -558,6 +565,7 @@ fn assemble(
         name: config.name.clone(),
         client_urls: config.client_urls.clone(),
         hold: config.hold,
+        timing: config.timing,
         snapshot_count: config.snapshot_count,
         limits: config.limits,
         compaction_batch_limit: config.compaction_batch_limit,

@@ -14,10 +14,14 @@
 
 mod apply_stage;
 pub mod boot;
+mod duties;
+mod io;
 mod log;
 mod member;
+mod reads;
 mod restore;
 
 pub use boot::{BootConfig, BootError, BootInfo, Booted, boot};
+pub use io::{BackendEvent, Failure, Input, Output, Reply, Settings, Timing, View};
 pub use log::Retention;
-pub use member::{BackendEvent, Failure, Input, Member, Output, Reply, Settings, View};
+pub use member::Member;

@@ -1,11 +1,11 @@
 //! The log stage: one batch at a time into the segments, and the log's part of a local snapshot (contract C2).
 
-use proto::raftpb::{self, HardState, Message};
+use proto::raftpb::{self, HardState};
 use proto::walpb;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use types::{LogIndex, Term};
+use types::LogIndex;
 use vfs::{Cx, Disk, Job, Step, SyncTarget};
 use wal::Wal;
 
@@ -22,7 +22,7 @@ pub struct Retention {
 #[derive(Debug)]
 pub enum LogTask {
     /// Make a batch durable.
-    Persist(raft::Persist),
+    Persist(Box<raft::Persist>),
     /// Before a stop in order: write the last hard state and make everything durable.
     Close(HardState),
     /// Write a local snapshot whose state the backend already holds durably.
@@ -38,12 +38,7 @@ pub enum LogTask {
 #[derive(Debug)]
 pub enum LogEvent {
     /// The batch is durable.
-    Persisted {
-        /// The last entry of the log with it.
-        last: (Term, LogIndex),
-        /// What may go now.
-        messages: Vec<Message>,
-    },
+    Persisted(raft::Completion),
     /// Everything is durable; the log may go.
     Closed,
     /// The snapshot is recorded and what it makes superfluous is released.
@@ -119,9 +114,9 @@ impl LogStage {
         let (disk, snap_dir, retention) = (self.disk.clone(), self.snap_dir.clone(), self.retention);
         self.job = Some(match task {
             LogTask::Persist(persist) => Job::new(move |cx| async move {
-                let raft::Persist { hard_state, entries, messages, last } = persist;
+                let raft::Persist { hard_state, entries, completion, .. } = *persist;
                 let saved = wal.save(&cx, hard_state.as_ref(), &entries).await;
-                let event = saved.map(|()| LogEvent::Persisted { last, messages });
+                let event = saved.map(|()| LogEvent::Persisted(completion));
                 (wal, event.map_err(|error| error.to_string()))
             }),
             LogTask::Close(hard_state) => Job::new(move |cx| async move {

@@ -2,7 +2,7 @@
 
 use crate::options::{Address, Options};
 use config::{ClusterState, Config, Scheme, Url};
-use node::{BootConfig, Retention};
+use node::{BootConfig, Retention, Timing};
 use os::RealDisk;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
@@ -78,6 +78,11 @@ fn boot_config(config: &Config) -> Result<BootConfig, String> {
         client_urls: texts(&config.advertise_client_urls),
         hold: config.hold_cluster_version,
         quota_bytes: quota_flag(config),
+        timing: Timing {
+            tick_ns: u64::try_from(config.heartbeat_interval.as_nanos()).unwrap_or(u64::MAX),
+            election_ticks: config.election_ticks(),
+            has_pre_vote: config.settings.bool("pre-vote"),
+        },
         snapshot_count: config.snapshot_count,
         retention: Retention { wals: count(config.max_wals), snapshots: count(config.max_snapshots) },
         limits: backend::Limits {

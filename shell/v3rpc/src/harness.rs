@@ -49,6 +49,7 @@ impl Harness {
             client_urls: vec!["http://localhost:2379".into()],
             hold: None,
             quota_bytes,
+            timing: node::Timing::default(),
             snapshot_count: 10_000,
             retention: Retention { wals: 5, snapshots: 5 },
             limits: BufferLimits::default(),
@@ -152,7 +153,7 @@ impl Harness {
                 }
                 Output::Continue => self.node.handle(Input::Wake),
                 Output::Halt(reason) => panic!("the member stops: {reason}"),
-                Output::Ready | Output::WakeAt(_) | Output::Stopped => {}
+                Output::Ready | Output::Send(_) | Output::WakeAt(_) | Output::Stopped => {}
             }
         }
         did_something | self.run_writer()

@@ -156,6 +156,7 @@ fn from_failure(failure: Failure) -> ApiError {
     match failure {
         Failure::Refused(refusal) => refusal.into(),
         Failure::NoLeader => error::NO_LEADER,
+        Failure::LeaderChanged => error::LEADER_CHANGED,
         Failure::TooManyRequests => error::TOO_MANY_REQUESTS,
         Failure::Stopped => error::STOPPED,
     }

@@ -171,7 +171,11 @@ fn run_member(
                 }
                 Output::Continue => node.handle(Input::Wake),
                 Output::Halt(reason) => panic!("the member stops: {reason}"),
-                Output::ReadsReady(_) | Output::Ready | Output::WakeAt(_) | Output::Stopped => {}
+                Output::ReadsReady(_)
+                | Output::Ready
+                | Output::Send(_)
+                | Output::WakeAt(_)
+                | Output::Stopped => {}
             }
         }
     }
@@ -336,6 +340,7 @@ fn config() -> BootConfig {
         client_urls: vec!["http://localhost:2379".into()],
         hold: None,
         quota_bytes: 0,
+        timing: node::Timing::default(),
         snapshot_count: 10_000,
         retention: Retention { wals: 5, snapshots: 5 },
         // Small, so that records move from buffer to file all the time.

@@ -26,6 +26,7 @@ pub fn config() -> BootConfig {
         client_urls: vec!["http://localhost:2379".into()],
         hold: None,
         quota_bytes: 0,
+        timing: node::Timing::default(),
         snapshot_count: 10_000,
         retention: Retention { wals: 5, snapshots: 5 },
         limits: backend::Limits::default(),
@@ -84,7 +85,7 @@ impl Machine {
                     Output::Ready => self.is_ready = true,
                     Output::Halt(reason) => panic!("the member stops: {reason}"),
                     Output::Continue => self.member.handle(Input::Wake),
-                    Output::ReadsReady(_) | Output::WakeAt(_) | Output::Stopped => {}
+                    Output::ReadsReady(_) | Output::Send(_) | Output::WakeAt(_) | Output::Stopped => {}
                 }
             }
             did_something |= self.run_writer();
