@@ -1,6 +1,6 @@
 //! Every check and test of the project, in the order in which a mistake is cheapest to find.
 
-use crate::{advisories, codegen, fuzz, interop, process, tidy};
+use crate::{advisories, codegen, fuzz, interop, oracle, process, tidy};
 use anyhow::{Context, bail};
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "test", run: || cargo(&["test", "--profile=ci", "--workspace", "--exclude=interop"]) },
     Step { name: "doc", run: doc },
+    Step { name: "oracle", run: oracle::ci },
     Step { name: "interop", run: || interop::run(None) },
     Step { name: "fuzz", run: fuzz::ci },
     Step { name: "build", run: build },

@@ -8,6 +8,7 @@ mod ci;
 mod codegen;
 mod fuzz;
 mod interop;
+mod oracle;
 mod process;
 mod sim;
 mod tidy;
@@ -61,6 +62,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Compares our consensus with Go's raft library, step by step; `cargo xtask oracle --help` has its options.
+    #[command(disable_help_flag = true)]
+    Oracle {
+        /// For the comparison.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs every check and test, in order; stops at the first failure.
     Ci {
         /// Runs only this step.
@@ -90,6 +98,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Fuzz { target: Some(target), replay: Some(file), .. } => fuzz::replay(&target, &file),
         Task::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
         Task::Sim { arguments } => sim::run(&arguments),
+        Task::Oracle { arguments } => oracle::run(&arguments),
         Task::Ci { only } => ci::run(only.as_deref()),
     }
 }

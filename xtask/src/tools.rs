@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A Go program: its name in the directory of tools, the module under `tests/interop/go` that pins it, and its package.
+/// A Go program: its name in the directory of tools, the module under `tests` that pins it, and its package.
 struct GoProgram {
     name: &'static str,
     module: &'static str,
@@ -15,22 +15,39 @@ struct GoProgram {
 }
 
 const GO_PROGRAMS: &[GoProgram] = &[
-    GoProgram { name: "etcd-3.7", module: "v3.7", package: "go.etcd.io/etcd/server/v3" },
-    GoProgram { name: "etcdctl-3.7", module: "v3.7", package: "go.etcd.io/etcd/etcdctl/v3" },
-    GoProgram { name: "etcdutl-3.7", module: "v3.7", package: "go.etcd.io/etcd/etcdutl/v3" },
-    GoProgram { name: "bbolt", module: "v3.7", package: "go.etcd.io/bbolt/cmd/bbolt" },
-    GoProgram { name: "etcd-3.6", module: "v3.6", package: "go.etcd.io/etcd/server/v3" },
-    GoProgram { name: "etcdctl-3.6", module: "v3.6", package: "go.etcd.io/etcd/etcdctl/v3" },
-    GoProgram { name: "etcdutl-3.6", module: "v3.6", package: "go.etcd.io/etcd/etcdutl/v3" },
-    GoProgram { name: "etcd-3.5", module: "v3.5", package: "go.etcd.io/etcd/server/v3" },
-    GoProgram { name: "etcdctl-3.5", module: "v3.5", package: "go.etcd.io/etcd/etcdctl/v3" },
-    GoProgram { name: "etcdutl-3.5", module: "v3.5", package: "go.etcd.io/etcd/etcdutl/v3" },
-    GoProgram { name: "etcd-3.4", module: "v3.4", package: "go.etcd.io/etcd" },
-    GoProgram { name: "etcdctl-3.4", module: "v3.4", package: "go.etcd.io/etcd/etcdctl" },
+    GoProgram { name: "etcd-3.7", module: "interop/go/v3.7", package: "go.etcd.io/etcd/server/v3" },
+    GoProgram { name: "etcdctl-3.7", module: "interop/go/v3.7", package: "go.etcd.io/etcd/etcdctl/v3" },
+    GoProgram { name: "etcdutl-3.7", module: "interop/go/v3.7", package: "go.etcd.io/etcd/etcdutl/v3" },
+    GoProgram { name: "bbolt", module: "interop/go/v3.7", package: "go.etcd.io/bbolt/cmd/bbolt" },
+    GoProgram { name: "etcd-3.6", module: "interop/go/v3.6", package: "go.etcd.io/etcd/server/v3" },
+    GoProgram { name: "etcdctl-3.6", module: "interop/go/v3.6", package: "go.etcd.io/etcd/etcdctl/v3" },
+    GoProgram { name: "etcdutl-3.6", module: "interop/go/v3.6", package: "go.etcd.io/etcd/etcdutl/v3" },
+    GoProgram { name: "etcd-3.5", module: "interop/go/v3.5", package: "go.etcd.io/etcd/server/v3" },
+    GoProgram { name: "etcdctl-3.5", module: "interop/go/v3.5", package: "go.etcd.io/etcd/etcdctl/v3" },
+    GoProgram { name: "etcdutl-3.5", module: "interop/go/v3.5", package: "go.etcd.io/etcd/etcdutl/v3" },
+    GoProgram { name: "etcd-3.4", module: "interop/go/v3.4", package: "go.etcd.io/etcd" },
+    GoProgram { name: "etcdctl-3.4", module: "interop/go/v3.4", package: "go.etcd.io/etcd/etcdctl" },
 ];
 
 /// Our own Go program, which uses the client library of etcd 3.7 (`tests/interop/go/v3.7/cmd/probe`).
-const PROBE: GoProgram = GoProgram { name: "probe", module: "v3.7", package: "./cmd/probe" };
+const PROBE: GoProgram = GoProgram { name: "probe", module: "interop/go/v3.7", package: "./cmd/probe" };
+
+/// Go's raft library behind a protocol of lines, the other side of `tests/raft-oracle`.
+const ORACLE: GoProgram = GoProgram { name: "raft-oracle", module: "raft-oracle/go", package: "." };
+
+/// Makes Go's side of the comparison of consensus; `None` if there is no Go here.
+///
+/// # Errors
+/// As [`run`].
+pub fn oracle() -> anyhow::Result<Option<PathBuf>> {
+    if !has("go", "the comparison with Go's raft library")? {
+        return Ok(None);
+    }
+    let bin = directory().join("bin");
+    std::fs::create_dir_all(&bin)?;
+    build(&ORACLE, &bin)?;
+    Ok(Some(bin.join(ORACLE.name)))
+}
 
 /// The directory that all tools are put in: `bin/`, `venv/`, `rust-client/`.
 pub fn directory() -> PathBuf {
@@ -99,7 +116,7 @@ fn build(program: &GoProgram, bin: &Path) -> anyhow::Result<()> {
 }
 
 fn module(program: &GoProgram) -> PathBuf {
-    process::root().join("tests/interop/go").join(program.module)
+    process::root().join("tests").join(program.module)
 }
 
 fn make_venv() -> anyhow::Result<()> {

@@ -26,7 +26,7 @@ pub struct Config {
     pub uncommitted_bytes_max: u64,
     /// What may be under way to one follower.
     pub inflight: InflightLimits,
-    /// Bytes of durable entries to keep in memory (contract C16).
+    /// Bytes of entries to keep in memory as far as they are durable (contract C16); the largest number keeps all.
     pub cache_bytes_max: u64,
     /// From which the election timeouts are drawn.
     pub seed: u64,

@@ -1,7 +1,7 @@
 //! What a leader does: replicating, committing, confirming reads, handing over.
 
 use crate::config::{Error, ReadState, Role};
-use crate::log::{EntryId, Slice, encoded_bytes, payload_bytes};
+use crate::log::{EntryId, Slice, payload_bytes};
 use crate::message::message;
 use crate::progress::ProgressState;
 use crate::raft::Raft;
@@ -207,20 +207,13 @@ impl Raft {
             if !std::mem::take(&mut progress.waits_for_disk) || progress.is_throttled() {
                 continue;
             }
-            let (id, next) = (progress.id, progress.next);
-            let mut bytes = 0;
-            let wanted = entries.iter().skip_while(|entry| entry.index < next);
-            let wanted: Vec<Entry> = wanted
-                .take_while(|entry| {
-                    bytes += encoded_bytes(entry);
-                    entry.index == next || bytes <= self.config.message_bytes_max
-                })
-                .cloned()
-                .collect();
-            if let Some(term) = self.log.term(next - 1)
-                && wanted.first().is_some_and(|entry| entry.index == next)
+            let (id, prev) = (progress.id, progress.next - 1);
+            let range = (prev + 1, self.log.last());
+            let wanted = self.log.join(entries, range, self.config.message_bytes_max);
+            if let Some(term) = self.log.term(prev)
+                && !wanted.is_empty()
             {
-                self.send_entries(position, EntryId { term, index: next - 1 }, wanted);
+                self.send_entries(position, EntryId { term, index: prev }, wanted);
             }
             self.send_all(id);
         }

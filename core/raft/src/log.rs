@@ -336,17 +336,29 @@ impl Log {
         if from < self.cached_first {
             return Slice::OnDisk;
         }
-        let (skip, end) = (self.position(from), self.position(until) + 1);
+        Slice::Here(self.join(&[], (from, until), bytes_max))
+    }
+
+    /// The entries of the range, first those of `disk` and behind them those in memory, as long as there is no gap: at
+    /// least one if the first one is there, and of at most `bytes_max` encoded bytes together.
+    pub fn join(&self, disk: &[Entry], range: (u64, u64), bytes_max: u64) -> Vec<Entry> {
+        let (from, until) = range;
+        let skip = disk.iter().take_while(|entry| entry.index < from).count();
+        let disk = &disk[skip..];
+        let next = disk.last().map_or(from, |entry| entry.index + 1);
+        let in_memory = if (self.cached_first..=self.last()).contains(&next) {
+            self.entries.range(self.position(next)..)
+        } else {
+            self.entries.range(..0)
+        };
         let mut bytes = 0;
-        let mut count = 0;
-        for entry in self.entries.range(skip..end) {
+        let fits = |position: usize, entry: &Entry| {
             bytes += encoded_bytes(entry);
-            if bytes > bytes_max && count > 0 {
-                break;
-            }
-            count += 1;
-        }
-        Slice::Here(self.entries.range(skip..skip + count).cloned().collect())
+            entry.index == from + position as u64
+                && entry.index <= until
+                && (position == 0 || bytes <= bytes_max)
+        };
+        take_while_indexed(disk.iter().chain(in_memory), fits)
     }
 
     /// Where the entry of `index` is in `entries`; it must be in memory or one past the end.
@@ -483,8 +495,19 @@ impl Log {
         slice
     }
 
+    /// Hands out what [`Log::take_committed`] found to be on disk only, from what was read there.
+    pub fn take_committed_from(&mut self, disk: &[Entry]) -> Vec<Entry> {
+        if !self.has_committed_to_apply() {
+            return Vec::new();
+        }
+        let bytes_max = self.applying_bytes_max - self.applying_bytes;
+        let entries = self.join(disk, (self.applying + 1, self.appliable()), bytes_max);
+        self.hand_to_apply(&entries);
+        entries
+    }
+
     /// Notes that these entries, the next ones, are on their way to apply.
-    pub fn hand_to_apply(&mut self, entries: &[Entry]) {
+    fn hand_to_apply(&mut self, entries: &[Entry]) {
         let Some(last) = entries.last() else { return };
         let encoded: u64 = entries.iter().map(encoded_bytes).sum();
         let payload: u64 = entries.iter().map(payload_bytes).sum();
@@ -516,6 +539,17 @@ impl Log {
             self.conf_changes.pop_front();
         }
     }
+}
+
+fn take_while_indexed<'a>(
+    entries: impl Iterator<Item = &'a Entry>,
+    mut fits: impl FnMut(usize, &Entry) -> bool,
+) -> Vec<Entry> {
+    entries
+        .enumerate()
+        .take_while(|(position, entry)| fits(*position, entry))
+        .map(|(_, entry)| entry.clone())
+        .collect()
 }
 
 /// Checks that entries from another member follow `prev` without gaps and without going back in term.

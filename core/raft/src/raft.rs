@@ -450,14 +450,7 @@ impl Raft {
         let count = entries.iter().take_while(|entry| self.log.matches(EntryId::of(entry))).count();
         let entries = &entries[..count];
         if std::mem::take(&mut self.apply_waits_for_disk) {
-            let next = self.log.applying() + 1;
-            let appliable = self.log.committed().min(self.log.durable());
-            let wanted = entries.iter().skip_while(|entry| entry.index < next);
-            let wanted: Vec<Entry> = wanted.take_while(|entry| entry.index <= appliable).cloned().collect();
-            if wanted.first().is_some_and(|entry| entry.index == next) && self.log.has_committed_to_apply() {
-                self.log.hand_to_apply(&wanted);
-                self.committed_from_disk = wanted;
-            }
+            self.committed_from_disk = self.log.take_committed_from(entries);
         }
         if self.role == Role::Leader {
             self.send_from_disk(entries);
@@ -513,9 +506,11 @@ impl Raft {
 
     /// Drops from memory what is on disk and not needed soon.
     fn evict(&mut self) {
+        let bytes_max = self.config.cache_bytes_max;
         // Nobody needs to catch up from a member without others.
-        let until = if self.tracker.members().len() > 1 { 0 } else { self.log.applying() };
-        self.log.evict(self.config.cache_bytes_max, until);
+        let is_alone = self.tracker.members().len() <= 1 && bytes_max != u64::MAX;
+        let until = if is_alone { self.log.applying() } else { 0 };
+        self.log.evict(bytes_max, until);
     }
 }
 

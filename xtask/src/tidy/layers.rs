@@ -27,7 +27,7 @@ const SHELL: &[&str] = &[
 ];
 
 /// Simulator, benchmark, tests and tasks; they stand on everything.
-const TOP: &[&str] = &["sim", "bench", "interop", "xtask"];
+const TOP: &[&str] = &["sim", "bench", "interop", "raft-oracle", "xtask"];
 
 /// Crates that bring clocks, threads, sockets or files with them, by the beginning of their names.
 const NOT_IN_CORE: &[&str] = &[
