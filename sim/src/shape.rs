@@ -119,6 +119,8 @@ impl Shape {
             client_urls: vec!["http://localhost:2379".into()],
             hold: None,
             quota_bytes: self.flags.quota_bytes,
+            serves_clusters: false,
+            joining: None,
             timing: node::Timing::default(),
             snapshot_count: self.flags.snapshot_count,
             retention: self.flags.retention,

@@ -20,6 +20,8 @@ pub struct Inspection {
     pub version_max: (Version, &'static str),
     /// Most learners that a cluster may have (`--max-learners`).
     pub max_learners: usize,
+    /// Whether there may be other members.
+    pub serves_clusters: bool,
 }
 
 impl Inspection {
@@ -56,7 +58,7 @@ impl Inspection {
         let _ = self.cluster.apply(change, self.max_learners);
         let is_sole_voter = self.cluster.members().len() == 1
             && self.cluster.member(self.own).is_some_and(|member| !member.is_learner);
-        if is_sole_voter {
+        if is_sole_voter || self.serves_clusters {
             return Ok(());
         }
         Err(format!("a change of member {id}; anything but one voter is not supported yet"))

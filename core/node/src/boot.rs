@@ -36,6 +36,10 @@ pub struct BootConfig {
     pub token: String,
     /// `--initial-cluster-state existing`. Only used by a new member.
     pub joins_existing: bool,
+    /// Whether the caller carries messages between members; else a directory with other members is refused.
+    pub serves_clusters: bool,
+    /// What a new member that joins has learned from the others.
+    pub joining: Option<Joining>,
     /// `--advertise-client-urls`.
     pub client_urls: Vec<String>,
     /// `--hold-cluster-version`.
@@ -60,6 +64,15 @@ pub struct BootConfig {
     pub segment_size_bytes: u64,
     /// The wall clock in milliseconds since 1970, for request identities.
     pub now_ms: u64,
+}
+
+/// The place of a new member in a cluster that exists; its log begins empty and comes from the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joining {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The member, as it was added.
+    pub member: MemberId,
 }
 
 /// Why a member does not start.
@@ -240,7 +253,7 @@ async fn create(
     }
     let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
     let metadata = walpb::Metadata { node_id: identity.member.0, cluster_id: identity.cluster.0 };
-    let (hard_state, entries) = bootstrap(config, &identity);
+    let (hard_state, entries) = identity.bootstrap();
     drop(Wal::create_with(cx, &disk, &paths.wal, metadata, Some(&hard_state), &entries, options).await?);
     let mut booted = restart(cx, disk, config, paths, db, scan).await?;
     booted.info.is_restart = false;
@@ -348,44 +361,59 @@ fn initial_buckets() -> bolt::Batch {
     batch
 }
 
+/// Who a new member is, and what its log begins with.
 struct Identity {
     member: MemberId,
     cluster: ClusterId,
-    peer_urls: Vec<String>,
+    /// The members that begin the cluster together, ascending by id; none if it exists already.
+    founders: Vec<membership::Member>,
 }
 
 impl Identity {
     fn of_new_member(config: &BootConfig) -> Result<Self, BootError> {
+        if let Some(Joining { cluster, member }) = config.joining {
+            return Ok(Self { member, cluster, founders: Vec::new() });
+        }
         if config.joins_existing {
             let text =
                 "joining an existing cluster is not supported yet; start with --initial-cluster-state new";
             return Err(BootError::Config(text.into()));
         }
-        let [(name, peer_urls)] = config.initial_cluster.as_slice() else {
-            let count = config.initial_cluster.len();
+        let count = config.initial_cluster.len();
+        if count != 1 && !config.serves_clusters {
             let text = format!("--initial-cluster names {count} members; only one is supported yet");
             return Err(BootError::Config(text));
-        };
-        if *name != config.name {
+        }
+        let mut founders: Vec<membership::Member> = config
+            .initial_cluster
+            .iter()
+            .map(|(name, peer_urls)| membership::Member {
+                id: membership::member_id(peer_urls, &config.token, None),
+                peer_urls: peer_urls.clone(),
+                is_learner: false,
+                name: name.clone(),
+                client_urls: Vec::new(),
+            })
+            .collect();
+        founders.sort_by_key(|member| member.id);
+        let Some(own) = founders.iter().find(|member| member.name == config.name) else {
             let text =
                 format!("couldn't find local name {:?} in the initial cluster configuration", config.name);
             return Err(BootError::Config(text));
-        }
-        let member = membership::member_id(peer_urls, &config.token, None);
-        Ok(Self { member, cluster: membership::cluster_id(&[member]), peer_urls: peer_urls.clone() })
+        };
+        let ids: Vec<MemberId> = founders.iter().map(|member| member.id).collect();
+        Ok(Self { member: own.id, cluster: membership::cluster_id(&ids), founders })
     }
-}
 
-/// Hard state and entries that make a new member know its cluster.
-fn bootstrap(config: &BootConfig, identity: &Identity) -> (HardState, Vec<Entry>) {
-    let member = membership::Member {
-        id: identity.member,
-        peer_urls: identity.peer_urls.clone(),
-        is_learner: false,
-        name: config.name.clone(),
-        client_urls: Vec::new(),
-    };
-    raft::bootstrap(&[raft::Peer { id: member.id, context: member.to_json().into() }])
+    /// Hard state and entries that make a new member know its cluster.
+    fn bootstrap(&self) -> (HardState, Vec<Entry>) {
+        if self.founders.is_empty() {
+            return Default::default();
+        }
+        let peer =
+            |member: &membership::Member| raft::Peer { id: member.id, context: member.to_json().into() };
+        raft::bootstrap(&self.founders.iter().map(peer).collect::<Vec<_>>())
+    }
 }
 
 fn load_cluster(paths: &Paths, scan: &Scan) -> Result<Cluster, BootError> {
@@ -433,13 +461,24 @@ fn check(
     if cluster.downgrade_is_enabled() {
         return Err(paths.refused("a downgrade is under way, which is not supported yet"));
     }
-    check_members(paths, cluster, log)?;
+    check_members(config, paths, cluster, log)?;
     check_log(paths, scan, log)?;
     check_entries(config, paths, scan, cluster, log)
 }
 
-fn check_members(paths: &Paths, cluster: &Cluster, log: &LogContent) -> Result<(), BootError> {
+fn check_members(
+    config: &BootConfig,
+    paths: &Paths,
+    cluster: &Cluster,
+    log: &LogContent,
+) -> Result<(), BootError> {
     let own = log.own();
+    if cluster.is_removed(own) {
+        return Err(paths.refused(format!("member {own} was removed from its cluster for good")));
+    }
+    if config.serves_clusters {
+        return Ok(());
+    }
     let voters = cluster.members().filter(|member| !member.is_learner).count();
     let learners = cluster.members().filter(|member| member.is_learner).count();
     if voters > 1 || learners > 0 {
@@ -483,6 +522,7 @@ fn check_entries(
         cluster: cluster.clone(),
         version_max: config.hold.map_or((level, "our own level"), |hold| (hold, "the held version")),
         max_learners: config.max_learners,
+        serves_clusters: config.serves_clusters,
     };
     let consistent = scan.consistent().0;
     for entry in log.entries.iter().filter(|entry| entry.index > consistent) {

@@ -21,7 +21,7 @@ mod member;
 mod reads;
 mod restore;
 
-pub use boot::{BootConfig, BootError, BootInfo, Booted, boot};
+pub use boot::{BootConfig, BootError, BootInfo, Booted, Joining, boot};
 pub use io::{BackendEvent, Failure, Input, Output, Reply, Settings, Timing, View};
 pub use log::Retention;
 pub use member::Member;

@@ -78,6 +78,8 @@ fn boot_config(config: &Config) -> Result<BootConfig, String> {
         client_urls: texts(&config.advertise_client_urls),
         hold: config.hold_cluster_version,
         quota_bytes: quota_flag(config),
+        serves_clusters: false,
+        joining: None,
         timing: Timing {
             tick_ns: u64::try_from(config.heartbeat_interval.as_nanos()).unwrap_or(u64::MAX),
             election_ticks: config.election_ticks(),

@@ -49,6 +49,8 @@ impl Harness {
             client_urls: vec!["http://localhost:2379".into()],
             hold: None,
             quota_bytes,
+            serves_clusters: false,
+            joining: None,
             timing: node::Timing::default(),
             snapshot_count: 10_000,
             retention: Retention { wals: 5, snapshots: 5 },

@@ -340,6 +340,8 @@ fn config() -> BootConfig {
         client_urls: vec!["http://localhost:2379".into()],
         hold: None,
         quota_bytes: 0,
+        serves_clusters: false,
+        joining: None,
         timing: node::Timing::default(),
         snapshot_count: 10_000,
         retention: Retention { wals: 5, snapshots: 5 },
