@@ -8,10 +8,13 @@
 //! with clients. [`lives`] draws everything from a seed, limits, pace, load and the way each life of a member ends, and
 //! starts it again on what is left.
 //!
-//! Both rest on [`session`], in which every answer of a member is compared with [`model`], the key space by the book;
+//! [`cluster`] is several members with a network between them.
+//!
+//! The first two rest on [`session`], in which every answer of a member is compared with [`model`], the key space by the book;
 //! [`steps`] says which part of what was asked for a recovered member must hold, and [`audit`] looks at its files.
 
 pub mod audit;
+pub mod cluster;
 pub mod crash;
 pub mod history;
 pub mod lives;

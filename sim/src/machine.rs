@@ -6,6 +6,7 @@
 
 use backend::{Event, Task, Writer, WriterStep};
 use node::{BackendEvent, BootConfig, BootError, BootInfo, Booted, Input, Member, Output, Reply, View, boot};
+use proto::raftpb::Message;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use stdx::prng::Prng;
@@ -108,6 +109,8 @@ pub enum Seen {
     ReadsReady(Vec<RequestId>),
     /// Clients may come.
     Ready,
+    /// Messages for other members.
+    Sent(Vec<Message>),
     /// The member has put entries of its own into the log, without being asked by a client.
     OwnEntries {
         /// The first of them.
@@ -238,6 +241,21 @@ impl Machine {
         id
     }
 
+    /// How long things take from now on.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.driving.pace = pace;
+    }
+
+    /// An identity for a request of another kind.
+    pub fn request_id(&mut self) -> RequestId {
+        self.member.request_ids().next_id()
+    }
+
+    /// Hands the member any other input.
+    pub fn tell(&mut self, input: Input) {
+        self.member.handle(input);
+    }
+
     /// Asks the member to stop.
     pub fn stop(&mut self) {
         self.member.handle(Input::Stop);
@@ -332,7 +350,7 @@ impl Machine {
             Output::Replies(replies) => return Some(Seen::Replies(replies)),
             Output::ReadsReady(ids) => return Some(Seen::ReadsReady(ids)),
             Output::Ready => return Some(Seen::Ready),
-            Output::Send(_) => unreachable!("a sole voter has nobody to write to"),
+            Output::Send(messages) => return Some(Seen::Sent(messages)),
             Output::WakeAt(at) => {
                 let late = self.draw(|pace| pace.wake);
                 self.push(at.max(self.now) + late, Due::Wake);

@@ -35,6 +35,9 @@ struct Arguments {
     /// Lets each disk operation of one workload fail.
     #[arg(long, group = "mode")]
     faults: bool,
+    /// Runs clusters of several members instead of single ones.
+    #[arg(long, conflicts_with = "plant", group = "mode")]
+    cluster: bool,
     /// Requests of the workload.
     #[arg(long, default_value_t = 300)]
     requests: u64,
@@ -76,6 +79,8 @@ fn main() -> ExitCode {
     let mut progress = Progress::new();
     let outcome = if arguments.crash_points || arguments.faults {
         enumerations(&arguments, &mut progress)
+    } else if arguments.cluster {
+        clusters(&arguments, &mut progress)
     } else {
         lives(&arguments, &mut progress)
     };
@@ -130,6 +135,20 @@ fn lives(arguments: &Arguments, progress: &mut Progress) -> Result<String, Found
          {answers} requests answered, {ops} disk operations, digest {:016x}",
         digest.0
     ))
+}
+
+fn clusters(arguments: &Arguments, progress: &mut Progress) -> Result<String, Found> {
+    let mut total = sim::cluster::Summary::default();
+    let mut count = 0u64;
+    for seed in seeds(arguments) {
+        let summary = sim::cluster::run(seed)
+            .map_err(|failed| Found { what: failed.to_string(), replay: failed.replay() })?;
+        count += 1;
+        total.add(&summary);
+        progress
+            .show(|| format!("seed {seed}: {} requests answered, {} crashes", total.answers, total.crashes));
+    }
+    Ok(format!("{count} clusters: {total}"))
 }
 
 fn enumerations(arguments: &Arguments, progress: &mut Progress) -> Result<String, Found> {

@@ -82,7 +82,7 @@ impl Start<'_> {
                         newest = Some(view);
                     }
                     Seen::Ready => is_ready = true,
-                    Seen::Replies(_) | Seen::ReadsReady(_) | Seen::OwnEntries { .. } => {}
+                    Seen::Replies(_) | Seen::ReadsReady(_) | Seen::OwnEntries { .. } | Seen::Sent(_) => {}
                 }
             }
             if is_ready {
@@ -314,6 +314,7 @@ impl<'a> Session<'a> {
             Seen::ReadsReady(ids) => ids.into_iter().try_for_each(|id| self.finish_read(id)),
             Seen::OwnEntries { first, last, op } => self.take_own_entries(first, last, op),
             Seen::Ready => wrong("the member is ready twice"),
+            Seen::Sent(_) => wrong("a sole voter writes to somebody"),
         }
     }
 

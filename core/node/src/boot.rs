@@ -616,7 +616,7 @@ fn assemble(
         // Interrupted: its index part is redone as well, which changes nothing that is done already.
         stage.start_compaction(compacted);
     }
-    let log_stage = LogStage::new(disk, paths.snap.clone(), config.retention, wal);
+    let log_stage = LogStage::new(disk, (paths.wal.clone(), paths.snap.clone()), config.retention, wal);
     let info = BootInfo {
         member: own,
         cluster: ClusterId(log.metadata.cluster_id),

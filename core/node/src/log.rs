@@ -1,6 +1,6 @@
 //! The log stage: one batch at a time into the segments, and the log's part of a local snapshot (contract C2).
 
-use proto::raftpb::{self, HardState};
+use proto::raftpb::{self, Entry, HardState};
 use proto::walpb;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -23,6 +23,8 @@ pub struct Retention {
 pub enum LogTask {
     /// Make a batch durable.
     Persist(Box<raft::Persist>),
+    /// Read entries back that are not in memory any more.
+    Read(raft::DiskRead),
     /// Before a stop in order: write the last hard state and make everything durable.
     Close(HardState),
     /// Write a local snapshot whose state the backend already holds durably.
@@ -39,6 +41,8 @@ pub enum LogTask {
 pub enum LogEvent {
     /// The batch is durable.
     Persisted(raft::Completion),
+    /// Entries that were read back; none if they are gone.
+    Read(Vec<Entry>),
     /// Everything is durable; the log may go.
     Closed,
     /// The snapshot is recorded and what it makes superfluous is released.
@@ -62,6 +66,7 @@ type Done = (Box<Wal>, Result<LogEvent, String>);
 /// The stage. Invariant: `wal` is here exactly while no job runs.
 pub struct LogStage {
     disk: Arc<dyn Disk>,
+    wal_dir: PathBuf,
     snap_dir: PathBuf,
     retention: Retention,
     wal: Option<Box<Wal>>,
@@ -70,9 +75,18 @@ pub struct LogStage {
 }
 
 impl LogStage {
-    /// The stage that writes to `wal` and to `.snap` files in `snap_dir`.
-    pub fn new(disk: Arc<dyn Disk>, snap_dir: PathBuf, retention: Retention, wal: Wal) -> Self {
-        Self { disk, snap_dir, retention, wal: Some(Box::new(wal)), queue: VecDeque::new(), job: None }
+    /// The stage that writes to `wal`, which is in the first of `dirs`, and to `.snap` files in the second.
+    pub fn new(disk: Arc<dyn Disk>, dirs: (PathBuf, PathBuf), retention: Retention, wal: Wal) -> Self {
+        let (wal_dir, snap_dir) = dirs;
+        Self {
+            disk,
+            wal_dir,
+            snap_dir,
+            retention,
+            wal: Some(Box::new(wal)),
+            queue: VecDeque::new(),
+            job: None,
+        }
     }
 
     /// Queues a task.
@@ -119,6 +133,19 @@ impl LogStage {
                 let event = saved.map(|()| LogEvent::Persisted(completion));
                 (wal, event.map_err(|error| error.to_string()))
             }),
+            LogTask::Read(read) => {
+                let wal_dir = self.wal_dir.clone();
+                Job::new(move |cx| async move {
+                    let raft::DiskRead { from, until, bytes_max, terms } = read;
+                    let wanted = wal::Wanted { from, until, bytes_max, terms };
+                    let entries = match wal::read_back(&cx, &*disk, &wal_dir, &wanted).await {
+                        // Purged, after a snapshot.
+                        Err(wal::Error::NoSegment { .. }) => Ok(Vec::new()),
+                        entries => entries,
+                    };
+                    (wal, entries.map(LogEvent::Read).map_err(|error| error.to_string()))
+                })
+            }
             LogTask::Close(hard_state) => Job::new(move |cx| async move {
                 let mut closed = wal.save(&cx, Some(&hard_state), &[]).await;
                 if closed.is_ok() {

@@ -17,6 +17,11 @@ const BACKLOG_ENTRIES_MAX: u64 = 5000;
 /// Bytes proposed and not yet applied at which proposals are refused (contract C7).
 pub(crate) const UNAPPLIED_BYTES_MAX: u64 = 256 << 20;
 
+/// Nanoseconds from the removal of a member until it ends.
+///
+/// Source: etcd's server waits as long for its last messages to leave.
+const LEAVE_NS: u64 = 1_000_000_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Starting,
@@ -45,6 +50,8 @@ pub struct Member {
     last_leader: Option<MemberId>,
     tick_at: Option<u64>,
     wake_at: Option<u64>,
+    /// When a member that was removed ends: first it lets the others learn of it.
+    leaves_at: Option<u64>,
     /// Why the member cannot go on; told by the next output.
     failure: Option<String>,
 }
@@ -74,6 +81,7 @@ impl Member {
             last_leader: None,
             tick_at: None,
             wake_at: None,
+            leaves_at: None,
             failure: None,
         }
     }
@@ -180,9 +188,9 @@ impl Member {
     }
 
     /// Gives consensus its tick: at most one, however late the look is, and only behind the messages that came before
-    /// (contract C13). A sole voter needs none.
+    /// (contract C13). A member without others needs none.
     fn tick_if_due(&mut self, now: u64) {
-        if self.raft.is_sole_voter() {
+        if self.raft.is_sole_voter() && self.raft.progress().len() == 1 {
             self.tick_at = None;
             return;
         }
@@ -210,6 +218,11 @@ impl Member {
                     self.outputs.push_back(Output::SyncLog(target));
                 }
                 LogStep::Event(LogEvent::Persisted(completion)) => self.persisted(completion),
+                LogStep::Event(LogEvent::Read(entries)) => {
+                    if let Err(error) = self.raft.entries_read(&entries) {
+                        self.halt(error.to_string());
+                    }
+                }
                 LogStep::Event(LogEvent::SnapshotSaved) => {}
                 LogStep::Event(LogEvent::Closed) => {
                     self.phase = Phase::Ended;
@@ -295,6 +308,12 @@ impl Member {
                 self.persisted(persist.completion);
             }
         }
+        if self.log.is_idle()
+            && let Some(read) = self.raft.take_disk_read()
+        {
+            has_news = true;
+            self.log.submit(LogTask::Read(read));
+        }
         for state in self.raft.take_reads() {
             has_news = true;
             self.reads.answered(&state);
@@ -310,6 +329,12 @@ impl Member {
         self.replies.extend(replies);
         for change in self.apply.take_changes() {
             self.raft.apply_conf_change(&change).map_err(|error| error.to_string())?;
+        }
+        if self.apply.applier().cluster().is_removed(self.settings.own) {
+            let at = *self.leaves_at.get_or_insert(now + LEAVE_NS);
+            if at <= now {
+                return Err("the member was removed from its cluster for good".into());
+            }
         }
         self.raft.applied(self.apply.applier().applied().0);
         self.apply.tick(now);
@@ -344,7 +369,7 @@ impl Member {
             self.phase = Phase::Running;
             self.outputs.push_back(Output::Ready);
         }
-        let others = [self.tick_at, self.reads.retry_at(), self.duties.retry_at()];
+        let others = [self.tick_at, self.reads.retry_at(), self.duties.retry_at(), self.leaves_at];
         let wake_at = others.into_iter().fold(self.apply.wake_at(), earlier);
         if wake_at != self.wake_at {
             self.wake_at = wake_at;

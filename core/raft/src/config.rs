@@ -178,7 +178,7 @@ pub struct ReadState {
 }
 
 /// Entries to read back from disk (contract C16): answered by [`crate::Raft::entries_read`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskRead {
     /// The first one.
     pub from: LogIndex,
@@ -186,4 +186,7 @@ pub struct DiskRead {
     pub until: LogIndex,
     /// Encoded bytes after which to stop; at least one entry.
     pub bytes_max: u64,
+    /// The first index of each run of entries of one term among them, and the term; ascending. On disk there may also
+    /// be entries of other terms, which were replaced.
+    pub terms: Vec<(u64, u64)>,
 }

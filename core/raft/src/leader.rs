@@ -200,14 +200,18 @@ impl Raft {
         true
     }
 
-    /// Sends entries that were read back from disk to those that wait for them.
-    pub(crate) fn send_from_disk(&mut self, entries: &[Entry]) {
+    /// Sends entries that were read back from disk to those that wait for them, or snapshots if they are gone.
+    pub(crate) fn send_from_disk(&mut self, entries: &[Entry], is_gone: bool) {
         for position in 0..self.tracker.members().len() {
             let progress = &mut self.tracker.members_mut()[position];
             if !std::mem::take(&mut progress.waits_for_disk) || progress.is_throttled() {
                 continue;
             }
             let (id, prev) = (progress.id, progress.next - 1);
+            if is_gone {
+                self.maybe_send_snapshot(position);
+                continue;
+            }
             let range = (prev + 1, self.log.last());
             let wanted = self.log.join(entries, range, self.config.message_bytes_max);
             if let Some(term) = self.log.term(prev)

@@ -176,6 +176,15 @@ impl Log {
         Some(self.terms[self.run_of(index)].term)
     }
 
+    /// The runs of one term in a range of the log: first index and term of each.
+    pub fn terms(&self, from: u64, until: u64) -> Vec<(u64, u64)> {
+        if from > until || self.terms.is_empty() {
+            return Vec::new();
+        }
+        let runs = self.terms.range(self.run_of(from)..).take_while(|run| run.index <= until);
+        runs.map(|run| (run.index, run.term)).collect()
+    }
+
     /// The position of the run that holds `index`, which must be behind `start`.
     fn run_of(&self, index: u64) -> usize {
         // Nearly always the newest.

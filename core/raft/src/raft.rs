@@ -141,6 +141,11 @@ impl Raft {
         HardState { term: self.term, vote: self.vote, commit: self.log.committed() }
     }
 
+    /// The term of the entry at `index`, if the log has it or ends its compacted part with it.
+    pub fn term_of(&self, index: LogIndex) -> Option<Term> {
+        self.log.term(index.0).map(Term)
+    }
+
     /// Entries in memory.
     pub fn cached_entries(&self) -> usize {
         self.log.cached_entries()
@@ -439,22 +444,32 @@ impl Raft {
         let from = from_apply.or_else(|| waiting.map(|progress| progress.next).min())?;
         self.is_reading_disk = true;
         let bytes_max = self.config.message_bytes_max.max(self.config.applying_bytes_max);
-        let until = LogIndex(self.log.durable());
-        Some(DiskRead { from: LogIndex(from), until, bytes_max })
+        let until = self.log.durable();
+        let terms = self.log.terms(from, until);
+        Some(DiskRead { from: LogIndex(from), until: LogIndex(until), bytes_max, terms })
     }
 
-    /// Takes the entries of a [`DiskRead`]; none if they are not on disk any more.
-    pub fn entries_read(&mut self, entries: &[Entry]) {
+    /// Takes the entries of a [`DiskRead`]; none if they are not on disk any more: who waits for them gets a snapshot.
+    ///
+    /// # Errors
+    /// [`Error::BrokenLog`] if entries that are not applied yet are gone.
+    pub fn entries_read(&mut self, entries: &[Entry]) -> Result<(), Error> {
         self.is_reading_disk = false;
         // The log may have changed meanwhile.
         let count = entries.iter().take_while(|entry| self.log.matches(EntryId::of(entry))).count();
+        let is_gone = entries.is_empty();
         let entries = &entries[..count];
         if std::mem::take(&mut self.apply_waits_for_disk) {
+            if is_gone {
+                let index = self.log.applying() + 1;
+                return Err(Error::BrokenLog(format!("entry {index} is committed and not on disk any more")));
+            }
             self.committed_from_disk = self.log.take_committed_from(entries);
         }
         if self.role == Role::Leader {
-            self.send_from_disk(entries);
+            self.send_from_disk(entries, is_gone);
         }
+        Ok(())
     }
 
     /// Queues a message: at once, or behind what it rests on.

@@ -24,6 +24,7 @@
 
 mod error;
 mod frame;
+mod read_back;
 mod reader;
 mod record;
 mod repair;
@@ -32,6 +33,7 @@ mod segment;
 mod writer;
 
 pub use error::{Error, Result};
+pub use read_back::{Wanted, read_back};
 pub use replay::{Replay, TornTail, read_only, valid_snapshots};
 pub use segment::{SegmentName, exists, segments};
 pub use writer::{DEFAULT_SEGMENT_SIZE_BYTES, Options, Wal};
