@@ -16,7 +16,7 @@ use crate::machine::{End, Pace, Seen};
 use crate::shape::Shape;
 use clients::Clients;
 use faults::Plan;
-use node::{Input, Reply};
+use node::{Input, OutgoingSnapshot, Reply};
 use proto::raftpb::{Message, MessageType};
 use raft::Role;
 use seat::Seat;
@@ -59,6 +59,8 @@ pub struct Summary {
     pub changes: u64,
     /// Snapshots sent.
     pub snapshots: u64,
+    /// Snapshots put in place.
+    pub installs: u64,
     /// A hash over everything that happened: equal for equal seeds.
     pub digest: crate::session::Digest,
 }
@@ -79,6 +81,7 @@ impl Summary {
         self.disturbances += other.disturbances;
         self.changes += other.changes;
         self.snapshots += other.snapshots;
+        self.installs += other.installs;
         self.digest.add(&format!("{:?}", other.digest));
     }
 }
@@ -98,7 +101,8 @@ impl std::fmt::Display for Summary {
             self.disturbances, self.crashes, self.halts
         )?;
         write!(f, "{} recoveries, {} changes of the membership, ", self.recoveries, self.changes)?;
-        write!(f, "{} snapshots sent, digest {:016x}", self.snapshots, self.digest.0)
+        write!(f, "{} snapshots sent, {} installed, ", self.snapshots, self.installs)?;
+        write!(f, "digest {:016x}", self.digest.0)
     }
 }
 
@@ -147,6 +151,24 @@ impl From<Panicked> for Text {
     }
 }
 
+/// What is under way.
+enum Parcel {
+    Message(Message),
+    /// A snapshot with its database, from the member in a seat in one of its lives.
+    Snapshot {
+        message: Message,
+        image: Vec<u8>,
+        from: (usize, u64),
+    },
+    /// Word of how a snapshot arrived.
+    Report {
+        place: usize,
+        life: u64,
+        to: MemberId,
+        is_delivered: bool,
+    },
+}
+
 /// What the loop does next.
 enum Event {
     Deliver,
@@ -165,7 +187,7 @@ struct Cluster {
     now: u64,
     seats: Vec<Seat>,
     /// Messages under way, by the time they arrive.
-    wire: BTreeMap<(u64, u64), Message>,
+    wire: BTreeMap<(u64, u64), Parcel>,
     wire_count: u64,
     /// Who does not reach whom.
     cut: Vec<(MemberId, MemberId)>,
@@ -182,11 +204,13 @@ impl Cluster {
         let mut rng = Prng::new(seed);
         let plan = Plan::draw(&mut rng);
         let mut shape = Shape::small();
-        shape.flags.snapshot_count = 1_000_000;
+        let (snapshot_count, catch_up) = plan.snapshots;
+        shape.flags.snapshot_count = snapshot_count;
         let names: Vec<String> = (1..=plan.members).map(|number| format!("m{number}")).collect();
         let founders: Vec<(String, Vec<String>)> =
             names.iter().map(|name| (name.clone(), vec![format!("http://{name}:2380")])).collect();
-        let seats = names.iter().map(|name| Seat::new(name, &founders, None)).collect();
+        let seats =
+            names.iter().map(|name| Seat::new(name, &founders, None).with_catch_up(catch_up)).collect();
         Self {
             clients: Clients::new(plan.clients),
             fault_at: Some(2 * SECOND_NS),
@@ -208,7 +232,7 @@ impl Cluster {
     fn summary(&self) -> Summary {
         Summary {
             answers: self.clients.answered,
-            given_up: self.clients.given_up,
+            given_up: self.clients.given_up + self.clients.cut_short,
             leaders: self.witness.leaders(),
             entries: self.witness.last_committed(),
             ..self.summary
@@ -302,7 +326,20 @@ impl Cluster {
     }
 
     fn deliver(&mut self) -> Result<(), Text> {
-        let Some((_, message)) = self.wire.pop_first() else { return Ok(()) };
+        let Some((_, parcel)) = self.wire.pop_first() else { return Ok(()) };
+        let message = match parcel {
+            Parcel::Message(message) => message,
+            Parcel::Snapshot { message, image, from } => return self.deliver_snapshot(message, &image, from),
+            Parcel::Report { place, life, to, is_delivered } => {
+                let (is_there, paused_until) = (self.seats[place].life == life, self.seats[place].paused_until);
+                if is_there && paused_until > self.now {
+                    self.mail(paused_until, Parcel::Report { place, life, to, is_delivered });
+                    return Ok(());
+                }
+                let input = Input::SnapshotSent { to, is_delivered };
+                return if is_there { self.tell(place, input) } else { Ok(()) };
+            }
+        };
         let (from, to) = (MemberId(message.from), MemberId(message.to));
         let place = self.seats.iter().position(|seat| seat.id == to && seat.machine.is_some());
         let Some(place) = place.filter(|_| !self.cut.contains(&(from, to))) else {
@@ -313,8 +350,7 @@ impl Cluster {
         if seat.paused_until > self.now {
             // It waits in front of the process.
             let at = seat.paused_until;
-            self.wire_count += 1;
-            self.wire.insert((at, self.wire_count), message);
+            self.mail(at, Parcel::Message(message));
             return Ok(());
         }
         self.summary.delivered += 1;
@@ -325,19 +361,60 @@ impl Cluster {
         self.poll(place)
     }
 
+    fn mail(&mut self, at: u64, parcel: Parcel) {
+        self.wire_count += 1;
+        self.wire.insert((at, self.wire_count), parcel);
+    }
+
+    /// A snapshot is on its way for longer than a message, and lost more often.
+    fn send_snapshot(&mut self, place: usize, outgoing: &OutgoingSnapshot) -> Result<(), Text> {
+        self.summary.snapshots += 1;
+        let image = outgoing.file.root.image();
+        let mut bytes = vec![0; usize::try_from(image.size_bytes()).map_err(|error| error.to_string())?];
+        let read = image.read_at(0, &mut bytes).map_err(|error| error.to_string())?;
+        if read != bytes.len() {
+            return Err(format!("an image of {} bytes ends at {read}", bytes.len()).into());
+        }
+        let at = self.now + 5 * self.plan.delay.draw(&mut self.rng) + self.rng.below(SECOND_NS);
+        let (message, life) = (outgoing.message.clone(), self.seats[place].life);
+        let to = MemberId(message.to);
+        let parcel = if self.rng.chance(3 * self.plan.lost, 1000) {
+            Parcel::Report { place, life, to, is_delivered: false }
+        } else {
+            Parcel::Snapshot { message, image: bytes, from: (place, life) }
+        };
+        self.mail(at, parcel);
+        Ok(())
+    }
+
+    fn deliver_snapshot(&mut self, message: Message, image: &[u8], from: (usize, u64)) -> Result<(), Text> {
+        let (sender, to) = (MemberId(message.from), MemberId(message.to));
+        let index = message.snapshot.as_ref().map_or(0, |snapshot| snapshot.metadata.index);
+        let place = self.seats.iter().position(|seat| seat.id == to && seat.machine.is_some());
+        let is_delivered = place.is_some_and(|place| {
+            let seat = &self.seats[place];
+            !self.cut.contains(&(sender, to)) && seat.paused_until <= self.now && seat.receive(index, image)
+        });
+        let (place_of_sender, life) = from;
+        let at = self.now + self.plan.delay.draw(&mut self.rng);
+        self.mail(at, Parcel::Report { place: place_of_sender, life, to, is_delivered });
+        match place {
+            Some(place) if is_delivered => self.tell(place, Input::Snapshot(Box::new(message))),
+            _ => Ok(()),
+        }
+    }
+
     fn send(&mut self, message: Message) {
         let kind = message.r#type();
         if self.rng.chance(self.plan.lost, 1000) {
             self.summary.lost += 1;
             return;
         }
-        self.summary.snapshots += u64::from(kind == MessageType::MsgSnap);
         // A proposal that came twice would be carried out twice; no connection delivers a message twice.
         let is_doubled = kind != MessageType::MsgProp && self.rng.chance(self.plan.duplicated, 1000);
         for _ in 0..1 + u64::from(is_doubled) {
             let at = self.now + self.plan.delay.draw(&mut self.rng);
-            self.wire_count += 1;
-            self.wire.insert((at, self.wire_count), message.clone());
+            self.mail(at, Parcel::Message(message.clone()));
         }
         self.summary.duplicated += u64::from(is_doubled);
     }
@@ -371,6 +448,7 @@ impl Cluster {
                     self.clients.read(place, id, view, self.now)?;
                 }
             }
+            Seen::SentSnapshot(snapshot) => self.send_snapshot(place, &snapshot)?,
             Seen::Sent(messages) => messages.into_iter().for_each(|message| self.send(message)),
             Seen::Ready | Seen::OwnEntries { .. } => {}
         }
@@ -388,6 +466,13 @@ impl Cluster {
     fn ended(&mut self, place: usize, end: &End) -> Result<(), Text> {
         let seat = &mut self.seats[place];
         match end {
+            End::Restarts => {
+                let disk = seat.disk.kill();
+                seat.end(disk, Some(self.now));
+                self.summary.installs += 1;
+                self.clients.seat_ended(place, self.now);
+                Ok(())
+            }
             End::Halted(reason) if seat.has_faults && is_one_line(reason) => {
                 self.summary.halts += 1;
                 self.crash(place);

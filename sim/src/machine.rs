@@ -5,7 +5,10 @@
 //! writer's news come late, and requests arrive in between. Nothing here waits: time jumps to what is due next.
 
 use backend::{Event, Task, Writer, WriterStep};
-use node::{BackendEvent, BootConfig, BootError, BootInfo, Booted, Input, Member, Output, Reply, View, boot};
+use node::{
+    BackendEvent, BootConfig, BootError, BootInfo, Booted, Input, Member, OutgoingSnapshot, Output, Reply,
+    View, boot,
+};
 use proto::raftpb::Message;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -111,6 +114,8 @@ pub enum Seen {
     Ready,
     /// Messages for other members.
     Sent(Vec<Message>),
+    /// A snapshot for another member.
+    SentSnapshot(Box<OutgoingSnapshot>),
     /// The member has put entries of its own into the log, without being asked by a client.
     OwnEntries {
         /// The first of them.
@@ -127,6 +132,8 @@ pub enum Seen {
 pub enum End {
     /// As it was told to.
     Stopped,
+    /// To be started again, on a snapshot that it has received.
+    Restarts,
     /// By itself; why.
     Halted(String),
 }
@@ -351,6 +358,8 @@ impl Machine {
             Output::ReadsReady(ids) => return Some(Seen::ReadsReady(ids)),
             Output::Ready => return Some(Seen::Ready),
             Output::Send(messages) => return Some(Seen::Sent(messages)),
+            Output::SendSnapshot(snapshot) => return Some(Seen::SentSnapshot(snapshot)),
+            Output::Restart => self.end = Some(End::Restarts),
             Output::WakeAt(at) => {
                 let late = self.draw(|pace| pace.wake);
                 self.push(at.max(self.now) + late, Due::Wake);

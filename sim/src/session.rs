@@ -82,7 +82,8 @@ impl Start<'_> {
                         newest = Some(view);
                     }
                     Seen::Ready => is_ready = true,
-                    Seen::Replies(_) | Seen::ReadsReady(_) | Seen::OwnEntries { .. } | Seen::Sent(_) => {}
+                    Seen::Replies(_) | Seen::ReadsReady(_) | Seen::OwnEntries { .. } => {}
+                    Seen::Sent(_) | Seen::SentSnapshot(_) => return wrong("a sole voter writes to somebody"),
                 }
             }
             if is_ready {
@@ -112,6 +113,7 @@ pub struct Started {
 fn go_on(machine: &mut Machine) -> Result<()> {
     let goes_on = machine.step();
     match machine.end() {
+        Some(End::Restarts) => wrong("a sole voter has received a snapshot"),
         Some(End::Halted(reason)) => Err(Stop::Halted(reason.clone())),
         Some(End::Stopped) => wrong("the member has stopped without being asked to"),
         None if goes_on => Ok(()),
@@ -314,7 +316,7 @@ impl<'a> Session<'a> {
             Seen::ReadsReady(ids) => ids.into_iter().try_for_each(|id| self.finish_read(id)),
             Seen::OwnEntries { first, last, op } => self.take_own_entries(first, last, op),
             Seen::Ready => wrong("the member is ready twice"),
-            Seen::Sent(_) => wrong("a sole voter writes to somebody"),
+            Seen::Sent(_) | Seen::SentSnapshot(_) => wrong("a sole voter writes to somebody"),
         }
     }
 

@@ -119,6 +119,7 @@ impl Shape {
             client_urls: vec!["http://localhost:2379".into()],
             hold: None,
             quota_bytes: self.flags.quota_bytes,
+            catch_up_entries: 5000,
             serves_clusters: false,
             joining: None,
             timing: node::Timing::default(),

@@ -2,7 +2,7 @@
 
 use crate::io::{Failure, Reply, Settings};
 use apply::{Applier, Effect};
-use backend::{Compaction, Event, Task};
+use backend::{Compaction, Event, FileState, Task};
 use mvcc::IndexCompaction;
 use proto::raftpb::{self, ConfChange, ConfState, Entry, SnapshotMetadata};
 use std::collections::VecDeque;
@@ -20,6 +20,12 @@ struct PendingSnapshot {
     snapshot: raftpb::Snapshot,
 }
 
+/// A state of the database for another member: what it is of, and its pages once they are committed.
+struct PendingImage {
+    snapshot: raftpb::Snapshot,
+    file: Option<FileState>,
+}
+
 /// The stage.
 pub struct ApplyStage {
     applier: Applier,
@@ -32,6 +38,7 @@ pub struct ApplyStage {
     compactions: VecDeque<PendingCompaction>,
     physical_waits: Vec<(i64, RequestId)>,
     snapshot: Option<PendingSnapshot>,
+    image: Option<PendingImage>,
     last_snapshot: LogIndex,
     wants_no_space_alarm: bool,
     changes: Vec<ConfChange>,
@@ -50,6 +57,7 @@ impl ApplyStage {
             compactions: VecDeque::new(),
             physical_waits: Vec::new(),
             snapshot: None,
+            image: None,
             last_snapshot,
             wants_no_space_alarm: false,
             changes: Vec::new(),
@@ -122,6 +130,11 @@ impl ApplyStage {
         match event {
             Event::Committed { file, index } => {
                 self.commits_under_way -= 1;
+                if let Some(image) = &mut self.image
+                    && image.snapshot.metadata.index == index.0
+                {
+                    image.file = Some(file.clone());
+                }
                 self.applier.committed(file, index);
                 Vec::new()
             }
@@ -154,6 +167,21 @@ impl ApplyStage {
             self.last_snapshot = pending.index;
             pending.snapshot
         })
+    }
+
+    /// Cuts the buffer for an image of the state as it is now, unless one is being made.
+    pub fn begin_image(&mut self) {
+        if self.image.is_none() {
+            let (index, term) = self.applier.applied();
+            self.cut();
+            self.image = Some(PendingImage { snapshot: self.make_snapshot(index, term), file: None });
+        }
+    }
+
+    /// Takes the image once it is committed.
+    pub fn take_image(&mut self) -> Option<(raftpb::Snapshot, FileState)> {
+        let image = self.image.take_if(|image| image.file.is_some())?;
+        Some((image.snapshot, image.file?))
     }
 
     /// Whether an alarm for the quota is to be proposed.

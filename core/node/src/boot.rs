@@ -50,6 +50,8 @@ pub struct BootConfig {
     pub timing: Timing,
     /// `--snapshot-count`.
     pub snapshot_count: u64,
+    /// Entries before a snapshot that stay in the log, so that slow members need none.
+    pub catch_up_entries: u64,
     /// `--max-wals` and `--max-snapshots`.
     pub retention: Retention,
     /// When the write buffer is cut.
@@ -218,7 +220,9 @@ pub async fn boot(cx: &Cx, disk: Arc<dyn Disk>, config: BootConfig) -> Result<Bo
     if wal::exists(&*disk, &paths.wal)? {
         check_backend_file(&*disk, &paths)?;
         let (db, scan) = open_backend(cx, &disk, &paths).await?;
-        restart(cx, disk, &config, &paths, db, scan).await
+        let log = read_log(&*disk, &paths)?;
+        let (db, scan) = finish_install(cx, &disk, &paths, &log, (db, scan)).await?;
+        restart(cx, disk, &config, &paths, (db, scan, log)).await
     } else {
         create(cx, disk, &config, &paths).await
     }
@@ -255,7 +259,8 @@ async fn create(
     let metadata = walpb::Metadata { node_id: identity.member.0, cluster_id: identity.cluster.0 };
     let (hard_state, entries) = identity.bootstrap();
     drop(Wal::create_with(cx, &disk, &paths.wal, metadata, Some(&hard_state), &entries, options).await?);
-    let mut booted = restart(cx, disk, config, paths, db, scan).await?;
+    let log = read_log(&*disk, paths)?;
+    let mut booted = restart(cx, disk, config, paths, (db, scan, log)).await?;
     booted.info.is_restart = false;
     Ok(booted)
 }
@@ -301,11 +306,10 @@ async fn restart(
     disk: Arc<dyn Disk>,
     config: &BootConfig,
     paths: &Paths,
-    mut db: bolt::Db,
-    scan: Scan,
+    opened: (bolt::Db, Scan, LogContent),
 ) -> Result<Booted, BootError> {
     // Up to the checks everything is only read.
-    let mut log = read_log(&*disk, paths)?;
+    let (mut db, scan, mut log) = opened;
     let cluster = load_cluster(paths, &scan)?;
     check(config, paths, &db, &scan, &cluster, &log)?;
     let raft = restore_raft(config, paths, &scan, &cluster, &mut log)?;
@@ -313,6 +317,7 @@ async fn restart(
     // From here on the backend counts as durable at its index: a snapshot may be recorded there (contract C2).
     db.settle(cx).await?;
     snap::remove_temporaries(&*disk, &paths.snap)?;
+    snap::remove_databases_below(&*disk, &paths.snap, LogIndex(scan.consistent().0 + 1))?;
     let options = wal::Options { segment_size_bytes: config.segment_size_bytes };
     let (wal, replay) = Wal::open(cx, &disk, &paths.wal, &log.snapshot, options).await?;
     log.repaired =
@@ -335,6 +340,26 @@ async fn open_backend(cx: &Cx, disk: &Arc<dyn Disk>, paths: &Paths) -> Result<(b
         Some(reason) => Err(paths.inconsistent(reason)),
         None => Ok((db, scan)),
     }
+}
+
+/// Puts the database of a snapshot from the leader in place, if the log was begun anew at one and the backend is older.
+/// That is how a snapshot is installed, and where an interrupted installation goes on.
+async fn finish_install(
+    cx: &Cx,
+    disk: &Arc<dyn Disk>,
+    paths: &Paths,
+    log: &LogContent,
+    opened: (bolt::Db, Scan),
+) -> Result<(bolt::Db, Scan), BootError> {
+    let (db, scan) = opened;
+    let received = paths.snap.join(snap::database_name(LogIndex(log.snapshot.index)));
+    if scan.consistent().0 >= log.snapshot.index || !disk.exists(&received)? {
+        return Ok((db, scan));
+    }
+    drop(db);
+    disk.rename(&received, &paths.db)?;
+    cx.sync_dir(&paths.snap).await?;
+    open_backend(cx, disk, paths).await
 }
 
 fn read_log(disk: &dyn Disk, paths: &Paths) -> Result<LogContent, BootError> {
@@ -607,6 +632,7 @@ fn assemble(
         hold: config.hold,
         timing: config.timing,
         snapshot_count: config.snapshot_count,
+        catch_up_entries: config.catch_up_entries,
         limits: config.limits,
         compaction_batch_limit: config.compaction_batch_limit,
     };

@@ -1,7 +1,7 @@
 //! What goes into a member and what comes out of it.
 
 use apply::{Answer, Refusal};
-use backend::{Event, Limits, Task};
+use backend::{Event, FileState, Limits, Task};
 use bytes::Bytes;
 use membership::Change;
 use proto::raftpb::Message;
@@ -33,6 +33,16 @@ pub enum Input {
     ReadIndex(RequestId),
     /// A message from another member.
     Message(Box<Message>),
+    /// A snapshot from the leader. The database that belongs to it is in the directory of snapshots already, durable,
+    /// under the name of its index ([`snap::database_name`]).
+    Snapshot(Box<Message>),
+    /// How the delivery of an [`Output::SendSnapshot`] ended.
+    SnapshotSent {
+        /// The receiver.
+        to: MemberId,
+        /// Whether it has all of it.
+        is_delivered: bool,
+    },
     /// Messages to a member are being lost.
     Unreachable(MemberId),
     /// Hand the leadership over.
@@ -69,6 +79,8 @@ pub enum Output {
     Backend(Task),
     /// Send these to the members they are addressed to, in this order. They may be lost.
     Send(Vec<Message>),
+    /// Send this snapshot, and answer with [`Input::SnapshotSent`].
+    SendSnapshot(Box<OutgoingSnapshot>),
     /// Show this to readers, before any reply behind it (contract C5).
     Publish(Box<View>),
     /// Answer these requests.
@@ -81,10 +93,28 @@ pub enum Output {
     WakeAt(u64),
     /// Work is left that was put off so that entries need not wait: send [`Input::Wake`] soon.
     Continue,
+    /// A snapshot from the leader is recorded, and takes the place of everything here: drop the member and its writer,
+    /// and boot the directory again (decision 7). Requests under way have no answer. Nothing follows.
+    Restart,
     /// The member cannot go on; the reason, one line. Nothing may be sent or written any more.
     Halt(String),
     /// Everything is durable; the member has ended.
     Stopped,
+}
+
+/// A snapshot for another member.
+pub struct OutgoingSnapshot {
+    /// The message, with index, term, members and the payload for older releases.
+    pub message: Message,
+    /// The state of the database at that index; its image goes with the message (contract C8).
+    pub file: FileState,
+}
+
+impl std::fmt::Debug for OutgoingSnapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let index = self.message.snapshot.as_ref().map(|snapshot| snapshot.metadata.index);
+        write!(f, "OutgoingSnapshot(to {:x}, index {index:?})", self.message.to)
+    }
 }
 
 /// Why a request has no answer.
@@ -149,6 +179,8 @@ pub struct Settings {
     pub timing: Timing,
     /// Entries between two snapshots (`--snapshot-count`).
     pub snapshot_count: u64,
+    /// Entries before a snapshot that stay in the log, so that slow members need none.
+    pub catch_up_entries: u64,
     /// When the buffer is cut.
     pub limits: Limits,
     /// Records looked at in one compaction transaction.

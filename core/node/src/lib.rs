@@ -20,8 +20,9 @@ mod log;
 mod member;
 mod reads;
 mod restore;
+mod transfer;
 
 pub use boot::{BootConfig, BootError, BootInfo, Booted, Joining, boot};
-pub use io::{BackendEvent, Failure, Input, Output, Reply, Settings, Timing, View};
+pub use io::{BackendEvent, Failure, Input, OutgoingSnapshot, Output, Reply, Settings, Timing, View};
 pub use log::Retention;
 pub use member::Member;

@@ -1,9 +1,9 @@
 //! The log stage: one batch at a time into the segments, and the log's part of a local snapshot (contract C2).
 
-use proto::raftpb::{self, Entry, HardState};
+use proto::raftpb::{self, Entry, HardState, SnapshotMetadata};
 use proto::walpb;
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use types::LogIndex;
 use vfs::{Cx, Disk, Job, Step, SyncTarget};
@@ -33,6 +33,8 @@ pub enum LogTask {
         hard_state: HardState,
         /// Index, term, configuration and the payload for older releases.
         snapshot: Box<raftpb::Snapshot>,
+        /// Entries up to here need not be kept.
+        until: LogIndex,
     },
 }
 
@@ -46,7 +48,12 @@ pub enum LogEvent {
     /// Everything is durable; the log may go.
     Closed,
     /// The snapshot is recorded and what it makes superfluous is released.
-    SnapshotSaved,
+    SnapshotSaved {
+        /// What it is of.
+        metadata: SnapshotMetadata,
+        /// Entries up to here are not kept.
+        until: LogIndex,
+    },
 }
 
 /// What the log needs next.
@@ -128,10 +135,8 @@ impl LogStage {
         let (disk, snap_dir, retention) = (self.disk.clone(), self.snap_dir.clone(), self.retention);
         self.job = Some(match task {
             LogTask::Persist(persist) => Job::new(move |cx| async move {
-                let raft::Persist { hard_state, entries, completion, .. } = *persist;
-                let saved = wal.save(&cx, hard_state.as_ref(), &entries).await;
-                let event = saved.map(|()| LogEvent::Persisted(completion));
-                (wal, event.map_err(|error| error.to_string()))
+                let saved = save_batch(&cx, &*disk, &snap_dir, &mut wal, *persist).await;
+                (wal, saved)
             }),
             LogTask::Read(read) => {
                 let wal_dir = self.wal_dir.clone();
@@ -153,37 +158,65 @@ impl LogStage {
                 }
                 (wal, closed.map(|()| LogEvent::Closed).map_err(|error| error.to_string()))
             }),
-            LogTask::Snapshot { hard_state, snapshot } => Job::new(move |cx| async move {
-                let saved =
-                    save_snapshot(&cx, &disk, &snap_dir, retention, &mut wal, &hard_state, &snapshot).await;
+            LogTask::Snapshot { hard_state, snapshot, until } => Job::new(move |cx| async move {
+                let dir = SnapDir { disk: &*disk, path: &snap_dir, retention };
+                let saved = save_snapshot(&cx, &dir, &mut wal, &hard_state, &snapshot, until).await;
                 (wal, saved)
             }),
         });
     }
 }
 
+/// Makes a batch durable: first a snapshot from the leader, if there is one, which takes the place of the log before.
+async fn save_batch(
+    cx: &Cx,
+    disk: &dyn Disk,
+    snap_dir: &Path,
+    wal: &mut Wal,
+    persist: raft::Persist,
+) -> Result<LogEvent, String> {
+    let raft::Persist { hard_state, snapshot, entries, completion, .. } = persist;
+    let mut hard_state = hard_state;
+    if let Some(snapshot) = snapshot {
+        // The database is there already. A log that can be opened at the snapshot is what makes it count.
+        snap::save(cx, disk, snap_dir, &snapshot).await.map_err(|error| error.to_string())?;
+        let saved = wal.save_snapshot(cx, hard_state.take().as_ref(), &record_of(&snapshot)).await;
+        saved.map_err(|error| error.to_string())?;
+    }
+    wal.save(cx, hard_state.as_ref(), &entries).await.map_err(|error| error.to_string())?;
+    Ok(LogEvent::Persisted(completion))
+}
+
+fn record_of(snapshot: &raftpb::Snapshot) -> walpb::Snapshot {
+    let SnapshotMetadata { conf_state, index, term } = &snapshot.metadata;
+    walpb::Snapshot { index: *index, term: *term, conf_state: Some(conf_state.clone()) }
+}
+
+/// Where `.snap` files go.
+struct SnapDir<'a> {
+    disk: &'a dyn Disk,
+    path: &'a Path,
+    retention: Retention,
+}
+
 /// The chain behind the backend's commit: .snap file, then STATE and SNAPSHOT records, then release of what they make
 /// superfluous. Each link is durable before the next (contract C2).
 async fn save_snapshot(
     cx: &Cx,
-    disk: &Arc<dyn Disk>,
-    snap_dir: &std::path::Path,
-    retention: Retention,
+    dir: &SnapDir<'_>,
     wal: &mut Wal,
     hard_state: &HardState,
     snapshot: &raftpb::Snapshot,
+    until: LogIndex,
 ) -> Result<LogEvent, String> {
-    let metadata = &snapshot.metadata;
-    snap::save(cx, &**disk, snap_dir, snapshot).await.map_err(|error| error.to_string())?;
-    let record = walpb::Snapshot {
-        index: metadata.index,
-        term: metadata.term,
-        conf_state: Some(metadata.conf_state.clone()),
-    };
-    wal.save_snapshot(cx, Some(hard_state), &record).await.map_err(|error| error.to_string())?;
-    wal.release_to(LogIndex(metadata.index));
+    let SnapDir { disk, path, retention } = *dir;
+    snap::save(cx, disk, path, snapshot).await.map_err(|error| error.to_string())?;
+    let saved = wal.save_snapshot(cx, Some(hard_state), &record_of(snapshot)).await;
+    saved.map_err(|error| error.to_string())?;
+    wal.release_to(until);
     // Old files that cannot be removed are an annoyance, not a danger; the next snapshot tries again.
     let _ = wal.purge(cx, retention.wals).await;
-    let _ = snap::purge(&**disk, snap_dir, retention.snapshots);
-    Ok(LogEvent::SnapshotSaved)
+    let _ = snap::purge(disk, path, retention.snapshots);
+    let _ = snap::remove_databases_below(disk, path, LogIndex(snapshot.metadata.index));
+    Ok(LogEvent::SnapshotSaved { metadata: snapshot.metadata.clone(), until })
 }

@@ -5,9 +5,10 @@ use crate::duties::Duties;
 use crate::io::{BackendEvent, Failure, Input, Output, Reply, Settings, View};
 use crate::log::{LogEvent, LogStage, LogStep, LogTask};
 use crate::reads::Reads;
+use crate::transfer::Transfers;
 use bytes::Bytes;
 use membership::Change;
-use proto::raftpb::Message;
+use proto::raftpb::{Message, Snapshot};
 use raft::{Raft, Role};
 use std::collections::VecDeque;
 use types::{LogIndex, MemberId, RequestId, RequestIds};
@@ -39,9 +40,10 @@ pub struct Member {
     pub(crate) raft: Raft,
     log: LogStage,
     pub(crate) apply: ApplyStage,
-    outputs: VecDeque<Output>,
+    pub(crate) outputs: VecDeque<Output>,
     replies: Vec<Reply>,
     reads: Reads,
+    pub(crate) transfers: Transfers,
     pub(crate) duties: Duties,
     pub(crate) phase: Phase,
     log_waits: bool,
@@ -73,6 +75,7 @@ impl Member {
             outputs: VecDeque::new(),
             replies: Vec::new(),
             reads: Reads::default(),
+            transfers: Transfers::default(),
             duties: Duties::default(),
             phase: Phase::Starting,
             log_waits: false,
@@ -102,7 +105,8 @@ impl Member {
             Input::Propose { id, data } => self.propose(id, data),
             Input::ProposeChange { id, change } => self.propose_change(id, &change),
             Input::ReadIndex(id) => self.reads.push(id),
-            Input::Message(message) => self.step(*message),
+            Input::Message(message) | Input::Snapshot(message) => self.step(*message),
+            Input::SnapshotSent { to, is_delivered } => self.snapshot_sent(to, is_delivered),
             Input::Unreachable(id) => self.raft.report_unreachable(id),
             Input::TransferLeader(to) => self.raft.transfer_leader(to),
             Input::MembersAllow(version) => self.duties.allowed = Some(version),
@@ -211,7 +215,7 @@ impl Member {
     }
 
     fn step_log(&mut self) {
-        while !self.log_waits && self.failure.is_none() {
+        while !self.log_waits && self.failure.is_none() && self.phase != Phase::Ended {
             match self.log.step(Ok(())) {
                 LogStep::Sync(target) => {
                     self.log_waits = true;
@@ -223,7 +227,9 @@ impl Member {
                         self.halt(error.to_string());
                     }
                 }
-                LogStep::Event(LogEvent::SnapshotSaved) => {}
+                LogStep::Event(LogEvent::SnapshotSaved { metadata, until }) => {
+                    self.raft.compact(Snapshot { data: None, metadata }, until);
+                }
                 LogStep::Event(LogEvent::Closed) => {
                     self.phase = Phase::Ended;
                     self.outputs.push_back(Output::Stopped);
@@ -236,15 +242,14 @@ impl Member {
     }
 
     fn persisted(&mut self, completion: raft::Completion) {
+        let has_snapshot = completion.snapshot().is_some();
         match self.raft.persisted(completion) {
             Ok(messages) => self.send(messages),
-            Err(error) => self.halt(error.to_string()),
+            Err(error) => return self.halt(error.to_string()),
         }
-    }
-
-    fn send(&mut self, messages: Vec<Message>) {
-        if !messages.is_empty() {
-            self.outputs.push_back(Output::Send(messages));
+        if has_snapshot {
+            self.phase = Phase::Ended;
+            self.outputs.push_back(Output::Restart);
         }
     }
 
@@ -338,6 +343,7 @@ impl Member {
         }
         self.raft.applied(self.apply.applier().applied().0);
         self.apply.tick(now);
+        self.send_snapshots();
         // One step between two inputs: they must not wait for the whole index.
         if !self.has_asked_to_continue && self.apply.step_compaction() {
             self.has_asked_to_continue = true;
@@ -350,7 +356,8 @@ impl Member {
         if let Some(snapshot) = self.apply.take_snapshot() {
             let mut hard_state = self.raft.hard_state();
             hard_state.commit = hard_state.commit.max(snapshot.metadata.index);
-            self.log.submit(LogTask::Snapshot { hard_state, snapshot: Box::new(snapshot) });
+            let until = self.superfluous_until(LogIndex(snapshot.metadata.index));
+            self.log.submit(LogTask::Snapshot { hard_state, snapshot: Box::new(snapshot), until });
         }
         Ok(())
     }

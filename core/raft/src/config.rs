@@ -162,6 +162,11 @@ pub struct Completion {
 }
 
 impl Completion {
+    /// The index of the snapshot that was to be put in place, if there was one.
+    pub fn snapshot(&self) -> Option<LogIndex> {
+        self.snapshot
+    }
+
     /// Answers that may leave only when everything is durable (contract C3).
     pub fn messages(&self) -> &[Message] {
         &self.messages

@@ -127,6 +127,8 @@ struct Collected {
     hard_state: raftpb::HardState,
     entries: Vec<raftpb::Entry>,
     snapshot_found: bool,
+    /// The term of the entry at `at_index`, if it was seen.
+    term_there: Option<u64>,
     last_index: u64,
 }
 
@@ -140,6 +142,7 @@ impl Collected {
             hard_state: raftpb::HardState::default(),
             entries: Vec::new(),
             snapshot_found: false,
+            term_there: None,
             last_index: at.index,
         }
     }
@@ -176,6 +179,7 @@ impl Collected {
         }
         check_index(record, entry.index)?;
         if entry.index <= self.at_index {
+            self.term_there = (entry.index == self.at_index).then_some(entry.term);
             // What came behind an entry that was overwritten is gone. etcd keeps it here, against its own rule.
             self.entries.clear();
             self.last_index = self.at_index;
@@ -225,6 +229,11 @@ impl Collected {
                     expected_term,
                     found_term,
                 });
+            }
+            if !self.snapshot_found && self.term_there != Some(snapshot.term) {
+                // It came from another member, in place of a log that did not lead to it: what that held is gone.
+                self.entries.clear();
+                self.last_index = self.at_index;
             }
             self.snapshot_found = true;
         }

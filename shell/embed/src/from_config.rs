@@ -78,6 +78,7 @@ fn boot_config(config: &Config) -> Result<BootConfig, String> {
         client_urls: texts(&config.advertise_client_urls),
         hold: config.hold_cluster_version,
         quota_bytes: quota_flag(config),
+        catch_up_entries: 5000,
         serves_clusters: false,
         joining: None,
         timing: Timing {

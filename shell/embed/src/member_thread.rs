@@ -87,7 +87,8 @@ impl Drive {
                     Output::Replies(replies) => self.deliver(replies),
                     Output::ReadsReady(ids) => self.let_read(ids),
                     // Only members with one voter are started so far (docs/compat.md).
-                    Output::Send(_) => {}
+                    Output::Send(_) | Output::SendSnapshot(_) => {}
+                    Output::Restart => return Ended::Failed("a snapshot came from nowhere".into()),
                     // The one who started the member may have gone away.
                     Output::Ready => drop(self.driver.notices.send(Notice::Ready)),
                     Output::WakeAt(at) => self.wake_at = Some(at),

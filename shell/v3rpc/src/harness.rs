@@ -49,6 +49,7 @@ impl Harness {
             client_urls: vec!["http://localhost:2379".into()],
             hold: None,
             quota_bytes,
+            catch_up_entries: 5000,
             serves_clusters: false,
             joining: None,
             timing: node::Timing::default(),
@@ -155,7 +156,8 @@ impl Harness {
                 }
                 Output::Continue => self.node.handle(Input::Wake),
                 Output::Halt(reason) => panic!("the member stops: {reason}"),
-                Output::Ready | Output::Send(_) | Output::WakeAt(_) | Output::Stopped => {}
+                Output::Send(_) | Output::SendSnapshot(_) | Output::Restart => panic!("there is nobody else"),
+                Output::Ready | Output::WakeAt(_) | Output::Stopped => {}
             }
         }
         did_something | self.run_writer()

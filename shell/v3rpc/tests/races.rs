@@ -174,6 +174,8 @@ fn run_member(
                 Output::ReadsReady(_)
                 | Output::Ready
                 | Output::Send(_)
+                | Output::SendSnapshot(_)
+                | Output::Restart
                 | Output::WakeAt(_)
                 | Output::Stopped => {}
             }
@@ -340,6 +342,7 @@ fn config() -> BootConfig {
         client_urls: vec!["http://localhost:2379".into()],
         hold: None,
         quota_bytes: 0,
+        catch_up_entries: 5000,
         serves_clusters: false,
         joining: None,
         timing: node::Timing::default(),

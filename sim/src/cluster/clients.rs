@@ -48,6 +48,8 @@ pub struct Clients {
     values: u64,
     pub answered: u64,
     pub given_up: u64,
+    /// Requests whose member ended.
+    pub cut_short: u64,
     /// The last request that was not answered in time.
     pub last_given_up: Option<Pending>,
 }
@@ -103,7 +105,7 @@ impl Clients {
     pub fn seat_ended(&mut self, seat: usize, now: u64) {
         for ((_, _), pending) in self.pending.extract_if(.., |(at, _), _| *at == seat) {
             self.next_at[pending.client] = now + THINK_NS;
-            self.given_up += 1;
+            self.cut_short += 1;
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Plan {
     /// How long messages travel; a wide range reorders them.
     pub delay: Delay,
     pub pace: Pace,
+    /// Entries between two snapshots, and kept before one.
+    pub snapshots: (u64, u64),
     /// Between two disturbances.
     pub disturbance: Delay,
 }
@@ -42,6 +44,7 @@ impl Plan {
             duplicated: pick(rng, &[0, 10, 100]),
             delay: pick(rng, &[Self::good_network(), millis(0, 30), millis(1, 300)]),
             pace: pick(rng, &[Pace::steady(), slow]),
+            snapshots: pick(rng, &[(10, 0), (40, 10), (200, 50), (1_000_000, 0)]),
             disturbance: pick(rng, &[millis(100, 1000), millis(500, 4000)]),
         }
     }
@@ -115,7 +118,7 @@ impl Cluster {
         self.tell(place, Input::TransferLeader(to))
     }
 
-    fn tell(&mut self, place: usize, input: Input) -> Result<(), Text> {
+    pub(super) fn tell(&mut self, place: usize, input: Input) -> Result<(), Text> {
         let now = self.now;
         let seat = &mut self.seats[place];
         let Some(machine) = seat.machine.as_mut().filter(|_| seat.paused_until <= now) else { return Ok(()) };
@@ -188,7 +191,8 @@ impl Cluster {
         for member in ids {
             if self.seats.iter().all(|seat| seat.id != member) {
                 let name = format!("m{}", self.seats.len() + 1);
-                let mut seat = Seat::new(&name, &[], Some(Joining { cluster: self.cluster_id(), member }));
+                let joining = Joining { cluster: self.cluster_id(), member };
+                let mut seat = Seat::new(&name, &[], Some(joining)).with_catch_up(self.plan.snapshots.1);
                 seat.starts_at = Some(self.now + self.rng.below(SECOND_NS));
                 self.seats.push(seat);
             }

@@ -1,11 +1,13 @@
 //! A place in the cluster: a disk, and the member that runs on it, if one does.
 
 use crate::machine::{Driving, Machine, Pace};
-use crate::shape::Shape;
+use crate::shape::{DATA_DIR, Shape};
 use node::{BootConfig, Joining, Timing, View};
+use std::path::Path;
 use stdx::prng::Prng;
 use types::{LogIndex, MemberId, Term};
 use vfs::mem::MemDisk;
+use vfs::{Disk, OpenMode, SyncTarget};
 
 /// What was last seen of a member; it never goes back while it runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,9 +36,11 @@ pub struct Seat {
     pub is_gone: bool,
     /// Its disk may fail in this life.
     pub has_faults: bool,
-    life: u64,
+    /// Counts the starts.
+    pub life: u64,
     founders: Vec<(String, Vec<String>)>,
     joining: Option<Joining>,
+    catch_up_entries: u64,
 }
 
 impl Seat {
@@ -63,6 +67,7 @@ impl Seat {
             life: 0,
             founders: founders.to_vec(),
             joining,
+            catch_up_entries: 0,
         }
     }
 
@@ -88,6 +93,7 @@ impl Seat {
             joining: self.joining,
             timing: Timing::default(),
             max_learners: 2,
+            catch_up_entries: self.catch_up_entries,
             ..shape.config(self.life)
         }
     }
@@ -107,6 +113,27 @@ impl Seat {
         self.starts_at = None;
         self.paused_until = 0;
         Ok(())
+    }
+
+    /// Keeps that many entries before a snapshot from the next start on.
+    pub fn with_catch_up(mut self, entries: u64) -> Self {
+        self.catch_up_entries = entries;
+        self
+    }
+
+    /// Puts the database of a snapshot where a member that receives one finds it; false if the disk fails.
+    pub fn receive(&self, index: u64, image: &[u8]) -> bool {
+        let dir = Path::new(DATA_DIR).join("member/snap");
+        let unfinished = dir.join("tmp-received");
+        let path = dir.join(snap::database_name(LogIndex(index)));
+        let write = || -> vfs::Result<()> {
+            let file = self.disk.open(&unfinished, OpenMode::Truncate { mode: 0o600 })?;
+            file.write_at(0, image)?;
+            SyncTarget::Data(file).perform(&self.disk)?;
+            self.disk.rename(&unfinished, &path)?;
+            SyncTarget::Dir(dir.clone()).perform(&self.disk)
+        };
+        write().is_ok()
     }
 
     /// Ends the process without a word; `disk` is what it leaves.

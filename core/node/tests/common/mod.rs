@@ -26,6 +26,7 @@ pub fn config() -> BootConfig {
         client_urls: vec!["http://localhost:2379".into()],
         hold: None,
         quota_bytes: 0,
+        catch_up_entries: 5000,
         serves_clusters: false,
         joining: None,
         timing: node::Timing::default(),
@@ -86,8 +87,11 @@ impl Machine {
                     Output::Replies(replies) => self.replies.extend(replies),
                     Output::Ready => self.is_ready = true,
                     Output::Halt(reason) => panic!("the member stops: {reason}"),
+                    Output::Send(_) | Output::SendSnapshot(_) | Output::Restart => {
+                        panic!("there is nobody else")
+                    }
                     Output::Continue => self.member.handle(Input::Wake),
-                    Output::ReadsReady(_) | Output::Send(_) | Output::WakeAt(_) | Output::Stopped => {}
+                    Output::ReadsReady(_) | Output::WakeAt(_) | Output::Stopped => {}
                 }
             }
             did_something |= self.run_writer();
