@@ -6,14 +6,17 @@
 //! [`clients`] judges every answer. Then the faults end: a leader must come, every request be answered, and all
 //! members agree.
 
+mod bugs;
 mod clients;
 mod faults;
 mod seat;
 mod witness;
 
 use crate::crash::{Panicked, guarded, is_one_line};
-use crate::machine::{End, Pace, Seen};
+use crate::machine::{Driving, End, Pace, Seen};
 use crate::shape::Shape;
+pub use bugs::Bug;
+use bytes::Bytes;
 use clients::Clients;
 use faults::Plan;
 use node::{Input, OutgoingSnapshot, Reply};
@@ -112,6 +115,8 @@ impl std::fmt::Display for Summary {
 pub struct Failed {
     /// The seed.
     pub seed: u64,
+    /// The bug that was planted.
+    pub bug: Option<Bug>,
     /// Virtual time.
     pub at_ms: u64,
     /// What was wrong.
@@ -121,18 +126,19 @@ pub struct Failed {
 impl Failed {
     /// The command that does it again.
     pub fn replay(&self) -> String {
-        format!("cargo xtask sim --cluster --seed {}", self.seed)
+        let plant = self.bug.map_or_else(String::new, |bug| format!(" --plant {}", bug.name()));
+        format!("cargo xtask sim --cluster --seed {}{plant}", self.seed)
     }
 }
 
-/// Runs the cluster of `seed`.
+/// Runs the cluster of `seed`, whose members have a bug if one is given.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn run(seed: u64) -> Result<Summary, Failed> {
-    let mut cluster = Cluster::new(seed);
+pub fn run(seed: u64, bug: Option<Bug>) -> Result<Summary, Failed> {
+    let mut cluster = Cluster::new(seed, bug);
     let outcome = guarded(|| cluster.run());
-    outcome.map_err(|Text(what)| Failed { seed, at_ms: cluster.now / 1_000_000, what })?;
+    outcome.map_err(|Text(what)| Failed { seed, bug, at_ms: cluster.now / 1_000_000, what })?;
     Ok(cluster.summary())
 }
 
@@ -181,6 +187,9 @@ enum Event {
 /// The loop.
 struct Cluster {
     rng: Prng,
+    bug: Option<Bug>,
+    /// The first image that was sent, for a bug.
+    old_image: Option<Vec<u8>>,
     plan: Plan,
     shape: Shape,
     pace: Pace,
@@ -200,7 +209,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, bug: Option<Bug>) -> Self {
         let mut rng = Prng::new(seed);
         let plan = Plan::draw(&mut rng);
         let mut shape = Shape::small();
@@ -215,6 +224,8 @@ impl Cluster {
             clients: Clients::new(plan.clients),
             fault_at: Some(2 * SECOND_NS),
             rng,
+            bug,
+            old_image: None,
             shape,
             pace: plan.pace,
             plan,
@@ -327,11 +338,12 @@ impl Cluster {
 
     fn deliver(&mut self) -> Result<(), Text> {
         let Some((_, parcel)) = self.wire.pop_first() else { return Ok(()) };
-        let message = match parcel {
+        let mut message = match parcel {
             Parcel::Message(message) => message,
             Parcel::Snapshot { message, image, from } => return self.deliver_snapshot(message, &image, from),
             Parcel::Report { place, life, to, is_delivered } => {
-                let (is_there, paused_until) = (self.seats[place].life == life, self.seats[place].paused_until);
+                let (is_there, paused_until) =
+                    (self.seats[place].life == life, self.seats[place].paused_until);
                 if is_there && paused_until > self.now {
                     self.mail(paused_until, Parcel::Report { place, life, to, is_delivered });
                     return Ok(());
@@ -354,6 +366,8 @@ impl Cluster {
             return Ok(());
         }
         self.summary.delivered += 1;
+        self.spoil_received(place, &mut message);
+        let seat = &mut self.seats[place];
         if let Some(machine) = &mut seat.machine {
             machine.pass_to(self.now);
             machine.tell(Input::Message(Box::new(message)));
@@ -375,6 +389,7 @@ impl Cluster {
         if read != bytes.len() {
             return Err(format!("an image of {} bytes ends at {read}", bytes.len()).into());
         }
+        let bytes = self.spoil_image(bytes);
         let at = self.now + 5 * self.plan.delay.draw(&mut self.rng) + self.rng.below(SECOND_NS);
         let (message, life) = (outgoing.message.clone(), self.seats[place].life);
         let to = MemberId(message.to);
@@ -404,7 +419,8 @@ impl Cluster {
         }
     }
 
-    fn send(&mut self, message: Message) {
+    fn send(&mut self, mut message: Message) {
+        self.spoil_sent(&mut message);
         let kind = message.r#type();
         if self.rng.chance(self.plan.lost, 1000) {
             self.summary.lost += 1;
@@ -492,7 +508,9 @@ impl Cluster {
     fn start(&mut self, place: usize) -> Result<(), Text> {
         let seat = &mut self.seats[place];
         self.summary.recoveries += u64::from(seat.disk.op_count() > 0 || !seat.disk.files().is_empty());
-        if let Err(reason) = seat.start(self.now, &self.shape, self.pace, &mut self.rng) {
+        let planted = self.bug.and_then(Bug::of_member);
+        let driving = Driving { pace: self.pace, planted, rng: Prng::new(self.rng.next_u64()) };
+        if let Err(reason) = seat.start(self.now, &self.shape, driving) {
             // Nobody who was removed starts again: its own directory says so.
             if reason.contains("was removed from its cluster") {
                 (seat.is_gone, seat.starts_at) = (true, None);
@@ -507,7 +525,16 @@ impl Cluster {
     }
 
     fn let_client_act(&mut self, client: usize) -> Result<(), Text> {
+        if self.resend(client)? {
+            return Ok(());
+        }
         self.clients.give_up(client);
+        let what = self.clients.draw(&mut self.rng);
+        self.ask(client, what)
+    }
+
+    /// Asks some member for something.
+    fn ask(&mut self, client: usize, what: (Bytes, Option<Bytes>)) -> Result<(), Text> {
         let running = |seat: &Seat| seat.view.is_some() && seat.paused_until <= self.now && !seat.is_gone;
         let places: Vec<usize> = (0..self.seats.len()).filter(|place| running(&self.seats[*place])).collect();
         if places.is_empty() {
@@ -517,12 +544,17 @@ impl Cluster {
         let place = places[usize::try_from(self.rng.below(places.len() as u64)).expect("few seats")];
         let Some(machine) = &mut self.seats[place].machine else { return Ok(()) };
         machine.pass_to(self.now);
-        let (key, value) = self.clients.draw(&mut self.rng);
-        let id = match &value {
-            Some(value) => machine.propose(&Clients::put(&key, value)).0,
-            None => machine.read_index(),
+        let is_local_read = what.1.is_none() && self.bug == Some(Bug::LocalReads);
+        let id = match &what {
+            (key, Some(value)) => machine.propose(&Clients::put(key, value)).0,
+            (_, None) if is_local_read => machine.request_id(),
+            (_, None) => machine.read_index(),
         };
-        self.clients.begin(place, id, (key, value), (self.now, client));
+        self.clients.begin(place, id, what, (self.now, client));
+        if is_local_read {
+            let view = self.seats[place].view.as_deref();
+            self.clients.read(place, id, view, self.now)?;
+        }
         self.poll(place)
     }
 

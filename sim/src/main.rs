@@ -4,6 +4,7 @@
 //! the seed alone, and is printed with the one command that finds it again.
 
 use clap::Parser;
+use sim::cluster::Bug;
 use sim::crash::{Crash, FaultPlan, FaultPoint, Plan, Point, Report, enumerate, enumerate_faults};
 use sim::lives::{Summary, live};
 use sim::machine::Planted;
@@ -26,9 +27,10 @@ struct Arguments {
     /// Goes on with further seeds for so many minutes.
     #[arg(long, conflicts_with = "count")]
     minutes: Option<u64>,
-    /// Plants a bug, which must be found: reply-before-sync or index-apart.
-    #[arg(long, value_parser = parse_planted)]
-    plant: Option<Planted>,
+    /// Plants a bug, which must be found: reply-before-sync or index-apart; with --cluster also local-reads,
+    /// resent-proposal, old-image, member-differs or unchecked-vote.
+    #[arg(long, value_parser = parse_plant)]
+    plant: Option<String>,
     /// Crashes one workload after each of its disk operations, in every way.
     #[arg(long, conflicts_with = "faults", group = "mode")]
     crash_points: bool,
@@ -36,7 +38,7 @@ struct Arguments {
     #[arg(long, group = "mode")]
     faults: bool,
     /// Runs clusters of several members instead of single ones.
-    #[arg(long, conflicts_with = "plant", group = "mode")]
+    #[arg(long, group = "mode")]
     cluster: bool,
     /// Requests of the workload.
     #[arg(long, default_value_t = 300)]
@@ -58,9 +60,22 @@ struct Arguments {
     fault: Option<ErrorKind>,
 }
 
-fn parse_planted(name: &str) -> Result<Planted, String> {
+fn parse_plant(name: &str) -> Result<String, String> {
+    let names = Bug::ALL.map(Bug::name);
+    let is_known = names.contains(&name);
+    if is_known { Ok(name.to_owned()) } else { Err(format!("expected one of {}", names.join(", "))) }
+}
+
+fn bug(name: &str) -> Option<Bug> {
+    Bug::ALL.into_iter().find(|bug| bug.name() == name)
+}
+
+/// The bug as one of a single member.
+fn planted(arguments: &Arguments) -> Result<Option<Planted>, Found> {
+    let Some(name) = &arguments.plant else { return Ok(None) };
     let found = Planted::ALL.into_iter().find(|planted| planted.name() == name);
-    found.ok_or_else(|| "expected reply-before-sync or index-apart".to_owned())
+    let unknown = || Found { what: format!("{name} is a bug of clusters"), replay: "with --cluster".into() };
+    found.map(Some).ok_or_else(unknown)
 }
 
 fn parse_crash(name: &str) -> Result<Crash, String> {
@@ -115,10 +130,11 @@ fn seeds(arguments: &Arguments) -> impl Iterator<Item = u64> {
 }
 
 fn lives(arguments: &Arguments, progress: &mut Progress) -> Result<String, Found> {
+    let planted = planted(arguments)?;
     let mut total = Summary::default();
     let mut count = 0u64;
     for seed in seeds(arguments) {
-        let summary = live(seed, arguments.plant)
+        let summary = live(seed, planted)
             .map_err(|failed| Found { what: failed.to_string(), replay: failed.replay() })?;
         count += 1;
         total.lives += summary.lives;
@@ -138,10 +154,11 @@ fn lives(arguments: &Arguments, progress: &mut Progress) -> Result<String, Found
 }
 
 fn clusters(arguments: &Arguments, progress: &mut Progress) -> Result<String, Found> {
+    let bug = arguments.plant.as_deref().and_then(bug);
     let mut total = sim::cluster::Summary::default();
     let mut count = 0u64;
     for seed in seeds(arguments) {
-        let summary = sim::cluster::run(seed)
+        let summary = sim::cluster::run(seed, bug)
             .map_err(|failed| Found { what: failed.to_string(), replay: failed.replay() })?;
         count += 1;
         total.add(&summary);
@@ -152,9 +169,10 @@ fn clusters(arguments: &Arguments, progress: &mut Progress) -> Result<String, Fo
 }
 
 fn enumerations(arguments: &Arguments, progress: &mut Progress) -> Result<String, Found> {
+    let planted = planted(arguments)?;
     let mut lines = Vec::new();
     for seed in seeds(arguments) {
-        let workload = MemberWorkload::new(seed, arguments.requests).with(arguments.plant);
+        let workload = MemberWorkload::new(seed, arguments.requests).with(planted);
         let mut watch = |op: u64, report: &Report| {
             progress.show(|| {
                 let Report { ops, crashes, recoveries, .. } = report;

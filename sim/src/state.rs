@@ -200,7 +200,10 @@ pub fn expect_hash(
 }
 
 /// Every record that the view reaches.
-fn records(view: &View) -> Result<Records, String> {
+///
+/// # Errors
+/// In words, if the file cannot be read.
+pub(crate) fn records(view: &View) -> Result<Records, String> {
     let mut records = Vec::new();
     let mut visit = |key: &[u8], value: &[u8]| {
         records.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));

@@ -6,11 +6,13 @@
 //! search for.
 
 use crate::request::Request;
-use crate::state::range;
+use crate::state::{range, records};
 use bytes::Bytes;
 use node::View;
+use prost::Message;
 use proto::etcdserverpb::{PutRequest, RangeRequest};
-use std::collections::BTreeMap;
+use proto::mvccpb::KeyValue;
+use std::collections::{BTreeMap, BTreeSet};
 use stdx::prng::Prng;
 use types::RequestId;
 
@@ -93,6 +95,12 @@ impl Clients {
         self.pending.insert((seat, id), pending);
     }
 
+    /// What `client` waits for.
+    pub fn unanswered(&self, client: usize) -> Option<(Bytes, Option<Bytes>)> {
+        let pending = self.pending.values().find(|pending| pending.client == client)?;
+        Some((pending.key.clone(), pending.value.clone()))
+    }
+
     /// Forgets what `client` still waits for: whether it happens is not known.
     pub fn give_up(&mut self, client: usize) {
         for (_, pending) in self.pending.extract_if(.., |_, pending| pending.client == client) {
@@ -168,6 +176,14 @@ impl Clients {
             let found = look_up(view, key, *revision)?;
             if found != Some((*revision, value.clone())) {
                 return Err(format!("the put of {key:?} at revision {revision} is lost: {found:?} is there"));
+            }
+        }
+        let mut values = BTreeSet::new();
+        for (_, record) in records(view)? {
+            let KeyValue { value, mod_revision, .. } =
+                KeyValue::decode(record).map_err(|error| format!("a record does not decode: {error}"))?;
+            if !value.is_empty() && !values.insert(value.clone()) {
+                return Err(format!("the put of {value:?} was carried out again at revision {mod_revision}"));
             }
         }
         for read in &self.reads {

@@ -1,10 +1,9 @@
 //! A place in the cluster: a disk, and the member that runs on it, if one does.
 
-use crate::machine::{Driving, Machine, Pace};
+use crate::machine::{Driving, Machine};
 use crate::shape::{DATA_DIR, Shape};
 use node::{BootConfig, Joining, Timing, View};
 use std::path::Path;
-use stdx::prng::Prng;
 use types::{LogIndex, MemberId, Term};
 use vfs::mem::MemDisk;
 use vfs::{Disk, OpenMode, SyncTarget};
@@ -102,9 +101,8 @@ impl Seat {
     ///
     /// # Errors
     /// In words, if it does not start.
-    pub fn start(&mut self, now: u64, shape: &Shape, pace: Pace, rng: &mut Prng) -> Result<(), String> {
+    pub fn start(&mut self, now: u64, shape: &Shape, driving: Driving) -> Result<(), String> {
         self.life += 1;
-        let driving = Driving { pace, planted: None, rng: Prng::new(rng.next_u64()) };
         let booted = Machine::boot(&self.disk, self.config(shape), driving);
         let (mut machine, _) = booted.map_err(|error| format!("{} does not start: {error}", self.name))?;
         machine.pass_to(now);
