@@ -354,7 +354,7 @@ impl Member {
         }
         self.outputs.extend(self.apply.take_tasks().into_iter().map(Output::Backend));
         if let Some(snapshot) = self.apply.take_snapshot() {
-            let mut hard_state = self.raft.hard_state();
+            let mut hard_state = self.raft.hard_state_of_log();
             hard_state.commit = hard_state.commit.max(snapshot.metadata.index);
             let until = self.superfluous_until(LogIndex(snapshot.metadata.index));
             self.log.submit(LogTask::Snapshot { hard_state, snapshot: Box::new(snapshot), until });
@@ -384,7 +384,7 @@ impl Member {
         }
         if self.phase == Phase::Stopping && self.is_quiet() {
             self.phase = Phase::Closing;
-            self.log.submit(LogTask::Close(self.raft.hard_state()));
+            self.log.submit(LogTask::Close(self.raft.hard_state_of_log()));
         }
     }
 

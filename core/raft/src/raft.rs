@@ -137,7 +137,7 @@ impl Raft {
     }
 
     /// The hard state as of now; what of it is durable is the log stage's business.
-    pub fn hard_state(&self) -> HardState {
+    fn hard_state(&self) -> HardState {
         HardState { term: self.term, vote: self.vote, commit: self.log.committed() }
     }
 
@@ -149,6 +149,13 @@ impl Raft {
     /// Entries in memory.
     pub fn cached_entries(&self) -> usize {
         self.log.cached_entries()
+    }
+
+    /// The hard state for a record in the log that does not come from a [`Persist`]: term and vote as handed out last,
+    /// and a commit index that the log reaches with what was handed out. The one as of now may be ahead of both.
+    pub fn hard_state_of_log(&self) -> HardState {
+        let commit = self.log.committed().min(self.log.durable()).max(self.taken_hard_state.commit);
+        HardState { commit, ..self.taken_hard_state }
     }
 
     /// One unit of time has passed.
