@@ -5,6 +5,7 @@
 //! part of the processor, so operations per second say as much about the loader as about the server.
 
 mod compare;
+mod consensus;
 mod frames;
 mod load;
 mod process;
@@ -33,6 +34,8 @@ enum Command {
     Get(Single),
     /// Runs two servers in turn and prints a table
     Compare(Compare),
+    /// Runs consensus alone and Go's raft library in turn, and prints a table
+    Consensus(Consensus),
 }
 
 #[derive(Debug, Args)]
@@ -96,11 +99,22 @@ struct Compare {
     data: Data,
 }
 
+#[derive(Debug, Args)]
+struct Consensus {
+    /// Go's side: target/interop/bin/raft-oracle, made by `cargo xtask oracle`
+    #[arg(long)]
+    theirs: PathBuf,
+    /// Pairs of runs
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+}
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Put(single) => run_single(Kind::Put, &single),
         Command::Get(single) => run_single(Kind::Get, &single),
         Command::Compare(compare) => compare::run(&compare),
+        Command::Consensus(Consensus { theirs, rounds }) => consensus::compare(&theirs, rounds),
     }
 }
 

@@ -38,6 +38,10 @@ type slot struct {
 var slots = map[uint64]*slot{}
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == "bench" {
+		bench(os.Args[2:])
+		return
+	}
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
 	out := bufio.NewWriterSize(os.Stdout, 1<<20)
 	for {
