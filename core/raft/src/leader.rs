@@ -223,6 +223,18 @@ impl Raft {
         }
     }
 
+    /// Sends a snapshot to those that wait for entries that are compacted.
+    pub(crate) fn send_instead_of_compacted(&mut self) {
+        let first = self.log.first();
+        for position in 0..self.tracker.members().len() {
+            let progress = &mut self.tracker.members_mut()[position];
+            if progress.waits_for_disk && progress.next < first {
+                progress.waits_for_disk = false;
+                self.maybe_send_append(position, Empty::Send);
+            }
+        }
+    }
+
     /// Sends entries as long as there are some and the member may be sent more.
     fn send_all(&mut self, to: u64) {
         if let Some(position) = self.position(to) {

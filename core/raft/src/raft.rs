@@ -439,6 +439,8 @@ impl Raft {
     /// Tells that followers can be given a snapshot, and that entries up to `until` are not needed in the log.
     pub fn compact(&mut self, snapshot: Snapshot, until: LogIndex) {
         self.log.compact(snapshot, until.0);
+        // Who waited for entries from the disk may have waited for these.
+        self.send_instead_of_compacted();
     }
 
     /// Takes a wish for entries that were evicted; the next one comes after [`Raft::entries_read`].
