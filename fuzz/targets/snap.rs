@@ -13,6 +13,7 @@ use snap::{Error, SnapshotName};
 use std::path::Path;
 use types::{LogIndex, Term};
 use vfs::mem::{Damage, MemDisk};
+use vfs::{Job, drive};
 
 fuzz::target!(run, seeds);
 
@@ -52,7 +53,11 @@ fn check_newest(file: &[u8], snapshot: Option<&Snapshot>) {
     let (own_path, other_path) = (path(own), path(other));
     let disk = disk_with([(own_path.as_path(), file), (other_path.as_path(), file)]);
     let among = [own, other].map(|(term, index)| walpb::Snapshot { index, term, conf_state: None });
-    let found = snap::load_newest_available(&disk, Path::new(DIR), &among).expect("the disk works");
+    let shared = disk.clone();
+    let job = Job::new(async move |cx| {
+        snap::load_newest_available(&cx, &shared, Path::new(DIR), &among).await
+    });
+    let found = drive(&disk, job).expect("the disk works");
     assert_eq!(found.snapshot.as_ref(), snapshot, "the good one is found");
     let is_own_newer = own > other;
     let broken = if snapshot.is_none() { 2 } else { usize::from(!is_own_newer) };

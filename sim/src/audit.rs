@@ -4,6 +4,7 @@ use crate::shape::DATA_DIR;
 use backend::{Bucket, META_CONSISTENT_INDEX};
 use std::path::Path;
 use vfs::mem::MemDisk;
+use vfs::{Job, drive};
 
 /// Checks what must hold of the files at any moment, also right after a crash: the backend file is whole, the indices
 /// are in their order (contract C2), and the newest snapshot has its file. A directory without a log is not looked at:
@@ -38,8 +39,10 @@ pub fn audit(disk: &MemDisk) -> Result<(), String> {
     if newest.index == 0 {
         return Ok(());
     }
-    let loaded =
-        snap::load_newest_available(disk, &snap_dir, &snapshots).map_err(|error| error.to_string())?;
+    let shared = disk.clone();
+    let job =
+        Job::new(async move |cx| snap::load_newest_available(&cx, &shared, &snap_dir, &snapshots).await);
+    let loaded = drive(disk, job).map_err(|error| error.to_string())?;
     match loaded.snapshot.map(|snapshot| snapshot.metadata.index) {
         Some(index) if index == newest.index => Ok(()),
         other => {

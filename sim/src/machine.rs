@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use stdx::prng::Prng;
 use types::{LogIndex, RequestId};
-use vfs::mem::{MemDisk, PendingSync};
-use vfs::{Disk, Job, SyncTarget, drive};
+use vfs::mem::{MemDisk, Pending};
+use vfs::{Disk, Effect, Job, drive};
 
 use crate::request::Request;
 
@@ -139,14 +139,14 @@ pub enum End {
 }
 
 /// A sync under way, or why it could not begin.
-type Pending = vfs::Result<PendingSync>;
+type Begun = vfs::Result<Pending>;
 
 enum Due {
-    LogSynced(Pending),
+    LogSynced(Begun),
     /// Planted: the log hears of the end before it.
     LogToldEarly,
-    LogSyncedUnheard(Pending),
-    WriterSynced(Pending),
+    LogSyncedUnheard(Begun),
+    WriterSynced(Begun),
     WriterRested,
     News(Event),
     WriterFailed(String),
@@ -294,11 +294,11 @@ impl Machine {
         self.now = self.now.max(at);
         match due {
             Due::LogSynced(pending) => self.log_synced(pending),
-            Due::LogToldEarly => self.member.handle(Input::LogSynced(Ok(()))),
-            Due::LogSyncedUnheard(pending) => drop(pending.and_then(PendingSync::finish)),
+            Due::LogToldEarly => self.member.handle(Input::LogPerformed(Ok(()))),
+            Due::LogSyncedUnheard(pending) => drop(pending.and_then(Pending::finish)),
             Due::WriterSynced(pending) => {
                 self.writer_syncs = false;
-                let result = pending.and_then(PendingSync::finish);
+                let result = pending.and_then(Pending::finish);
                 self.drive_writer(result);
             }
             Due::WriterRested => self.rouse_writer(),
@@ -309,11 +309,11 @@ impl Machine {
         true
     }
 
-    fn log_synced(&mut self, pending: Pending) {
-        let result = pending.and_then(PendingSync::finish);
+    fn log_synced(&mut self, pending: Begun) {
+        let result = pending.and_then(Pending::finish);
         let is_in_doubt =
             matches!(&result, Err(error) if error.path.extension().is_some_and(|end| end == "wal"));
-        self.member.handle(Input::LogSynced(result));
+        self.member.handle(Input::LogPerformed(result));
         if is_in_doubt {
             let output = self.member.poll_output(self.now);
             let Some(Output::Halt(reason)) = output else {
@@ -348,7 +348,7 @@ impl Machine {
 
     fn take(&mut self, output: Output) -> Option<Seen> {
         match output {
-            Output::SyncLog(target) => self.sync_log(&target),
+            Output::PerformLog(target) => self.sync_log(&target),
             Output::Backend(task) => {
                 self.submit(task);
                 self.rouse_writer();
@@ -374,8 +374,8 @@ impl Machine {
         None
     }
 
-    fn sync_log(&mut self, target: &SyncTarget) {
-        let pending = self.disk.begin_sync(target);
+    fn sync_log(&mut self, target: &Effect) {
+        let pending = self.disk.begin(target);
         let at = self.now + self.draw_sync(|pace| pace.log_sync);
         if self.driving.planted == Some(Planted::ReplyBeforeSync) {
             self.push(self.now, Due::LogToldEarly);
@@ -410,8 +410,8 @@ impl Machine {
             let has_failed = matches!(step, WriterStep::Failed(_));
             assert!(!is_in_doubt || has_failed, "a writer whose file is in doubt fails at once");
             match step {
-                WriterStep::Sync(target) => {
-                    let pending = self.disk.begin_sync(&target);
+                WriterStep::Perform(target) => {
+                    let pending = self.disk.begin(&target);
                     let at = self.now + self.draw_sync(|pace| pace.backend_sync);
                     self.writer_syncs = true;
                     return self.push(at, Due::WriterSynced(pending));

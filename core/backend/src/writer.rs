@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use types::{LogIndex, Revision};
-use vfs::{Cx, Job, Step, SyncTarget};
+use vfs::{Cx, Effect, Job, Step};
 
 /// A task for the writer. Tasks of one kind keep their order; commits go before compaction batches.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub enum Event {
 /// What the writer needs next.
 pub enum WriterStep {
     /// Perform this, then step with its result.
-    Sync(SyncTarget),
+    Perform(Effect),
     /// Tell apply, then step again.
     Event(Event),
     /// A compaction rests: step again after the pause (`--compaction-sleep-interval`), or at once after a submit.
@@ -119,7 +119,7 @@ impl Writer {
         let mut resume = resume;
         loop {
             match job.step(resume) {
-                Step::Sync(target) => return WriterStep::Sync(target),
+                Step::Perform(target) => return WriterStep::Perform(target),
                 Step::Yield => resume = Ok(()),
                 Step::Done((db, result)) => {
                     self.job = None;

@@ -108,7 +108,7 @@ impl Db {
             "{page_size} is no page size"
         );
         let file = disk.open(path, OpenMode::Create { mode: options.mode })?;
-        file.try_lock(LockKind::FlockExclusive)?;
+        cx.lock(&file, LockKind::FlockExclusive).await?;
         let is_new = create_if_new(cx, &file, page_size).await?;
         let (meta, meta_slot) = newest_meta(&*file)?;
 

@@ -96,7 +96,7 @@ impl Fixture {
         let mut resume = Ok(());
         loop {
             match self.writer.step(std::mem::replace(&mut resume, Ok(()))) {
-                WriterStep::Sync(target) => resume = target.perform(&self.disk),
+                WriterStep::Perform(target) => resume = target.perform(&self.disk),
                 WriterStep::Event(Event::Committed { file, .. }) => {
                     self.data = Arc::new(Data::new(file, vec![self.buffer.segment().clone()]));
                     return;

@@ -357,7 +357,7 @@ async fn finish_install(
         return Ok((db, scan));
     }
     drop(db);
-    disk.rename(&received, &paths.db)?;
+    cx.rename(&received, &paths.db).await?;
     cx.sync_dir(&paths.snap).await?;
     open_backend(cx, disk, paths).await
 }

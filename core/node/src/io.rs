@@ -6,7 +6,7 @@ use bytes::Bytes;
 use membership::Change;
 use proto::raftpb::Message;
 use types::{LogIndex, MemberId, RequestId, Term, Version};
-use vfs::SyncTarget;
+use vfs::Effect;
 
 /// What a member is told. Time is not among it: it comes with [`crate::Member::poll_output`], and the ticks of
 /// consensus are made from it, at most one a look (contract C13). So whoever drives a member hands over all messages
@@ -49,8 +49,8 @@ pub enum Input {
     TransferLeader(MemberId),
     /// The lowest release among all members, as they say themselves: how far a leader may raise the cluster version.
     MembersAllow(Version),
-    /// The result of [`Output::SyncLog`].
-    LogSynced(vfs::Result<()>),
+    /// The result of [`Output::PerformLog`].
+    LogPerformed(vfs::Result<()>),
     /// The backend's writer has finished something.
     Backend(BackendEvent),
     /// Finish what is under way, make it durable, and stop.
@@ -73,8 +73,8 @@ impl std::fmt::Debug for BackendEvent {
 /// What a member wants done, in this order.
 #[derive(Debug)]
 pub enum Output {
-    /// Perform it and answer with [`Input::LogSynced`].
-    SyncLog(SyncTarget),
+    /// Perform it and answer with [`Input::LogPerformed`].
+    PerformLog(Effect),
     /// Hand it to the writer.
     Backend(Task),
     /// Send these to the members they are addressed to, in this order. They may be lost.

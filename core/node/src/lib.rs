@@ -9,7 +9,7 @@
 //! The fourth machine, the backend's writer, is driven on its own because its syncs must not hold up the log.
 //!
 //! The way of a proposal: [`Input::Propose`] appends it in consensus; when the log is idle everything that queued
-//! becomes one batch and one [`Output::SyncLog`]; its completion commits the batch; apply changes the state, then
+//! becomes one batch and one [`Output::PerformLog`]; its completion commits the batch; apply changes the state, then
 //! [`Output::Publish`] shows it and [`Output::Replies`] answers, in this order (contract C5).
 
 mod apply_stage;

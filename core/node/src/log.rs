@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use types::LogIndex;
-use vfs::{Cx, Disk, Job, Step, SyncTarget};
+use vfs::{Cx, Disk, Effect, Job, Step};
 use wal::Wal;
 
 /// How many old files stay (`--max-wals`, `--max-snapshots`); 0 keeps all.
@@ -59,7 +59,7 @@ pub enum LogEvent {
 /// What the log needs next.
 pub enum LogStep {
     /// Perform this, then step with its result.
-    Sync(SyncTarget),
+    Perform(Effect),
     /// Tell consensus.
     Event(LogEvent),
     /// Nothing to do until the next task.
@@ -116,7 +116,7 @@ impl LogStage {
         let mut resume = resume;
         loop {
             match job.step(resume) {
-                Step::Sync(target) => return LogStep::Sync(target),
+                Step::Perform(target) => return LogStep::Perform(target),
                 Step::Yield => resume = Ok(()),
                 Step::Done((wal, result)) => {
                     self.job = None;

@@ -110,7 +110,7 @@ impl Member {
             Input::Unreachable(id) => self.raft.report_unreachable(id),
             Input::TransferLeader(to) => self.raft.transfer_leader(to),
             Input::MembersAllow(version) => self.duties.allowed = Some(version),
-            Input::LogSynced(result) => self.log_synced(result),
+            Input::LogPerformed(result) => self.log_synced(result),
             Input::Backend(BackendEvent(event)) => {
                 let replies = self.apply.backend_event(event);
                 self.replies.extend(replies);
@@ -217,9 +217,9 @@ impl Member {
     fn step_log(&mut self) {
         while !self.log_waits && self.failure.is_none() && self.phase != Phase::Ended {
             match self.log.step(Ok(())) {
-                LogStep::Sync(target) => {
+                LogStep::Perform(target) => {
                     self.log_waits = true;
-                    self.outputs.push_back(Output::SyncLog(target));
+                    self.outputs.push_back(Output::PerformLog(target));
                 }
                 LogStep::Event(LogEvent::Persisted(completion)) => self.persisted(completion),
                 LogStep::Event(LogEvent::Read(entries)) => {

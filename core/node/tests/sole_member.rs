@@ -167,9 +167,9 @@ fn the_index_part_of_a_compaction_gives_way_to_inputs() {
         let mut asked = false;
         while let Some(output) = machine.member.poll_output(0) {
             match output {
-                Output::SyncLog(target) => {
+                Output::PerformLog(target) => {
                     let result = target.perform(&machine.disk);
-                    machine.member.handle(Input::LogSynced(result));
+                    machine.member.handle(Input::LogPerformed(result));
                 }
                 Output::Continue => {
                     assert!(!asked, "one step between two inputs");

@@ -95,7 +95,12 @@ pub struct Broken {
 ///
 /// # Errors
 /// [`Error::Disk`].
-pub fn load_newest_available(disk: &dyn Disk, dir: &Path, among: &[walpb::Snapshot]) -> Result<Loaded> {
+pub async fn load_newest_available(
+    cx: &Cx,
+    disk: &dyn Disk,
+    dir: &Path,
+    among: &[walpb::Snapshot],
+) -> Result<Loaded> {
     let counts =
         |name: &SnapshotName| among.iter().any(|of| of.term == name.term.0 && of.index == name.index.0);
     let mut names: Vec<_> = disk.list(dir)?.iter().filter_map(|name| SnapshotName::parse(name)).collect();
@@ -111,7 +116,7 @@ pub fn load_newest_available(disk: &dyn Disk, dir: &Path, among: &[walpb::Snapsh
             }
             Err(error @ Error::Corrupt { .. }) => {
                 let aside = dir.join(format!("{name}.broken"));
-                disk.rename(&path, &aside)?;
+                cx.rename(&path, &aside).await?;
                 loaded.broken.push(Broken { path: aside, error });
             }
             Err(error) => return Err(error),

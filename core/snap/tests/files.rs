@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use proto::raftpb::{ConfState, Snapshot, SnapshotMetadata};
 use proto::walpb;
-use snap::{Error, load_newest_available, purge, remove_databases_below, remove_temporaries};
+use snap::{Error, Loaded, purge, remove_databases_below, remove_temporaries};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stdx::prng::Prng;
@@ -38,6 +38,11 @@ fn save(disk: &MemDisk, snapshot: &Snapshot) -> snap::Result<()> {
     drive(disk, Job::new(async move |cx| snap::save(&cx, &*shared, dir(), &snapshot).await))
 }
 
+fn newest_of(disk: &MemDisk, dir: &Path, among: &[walpb::Snapshot]) -> snap::Result<Loaded> {
+    let (shared, dir, among) = (Arc::new(disk.clone()), dir.to_owned(), among.to_vec());
+    drive(disk, Job::new(async move |cx| snap::load_newest_available(&cx, &*shared, &dir, &among).await))
+}
+
 fn put_file(disk: &MemDisk, name: &str, content: &[u8]) -> PathBuf {
     let path = dir().join(name);
     disk.open(&path, OpenMode::Truncate { mode: 0o600 }).unwrap().write_at(0, content).unwrap();
@@ -50,7 +55,7 @@ fn the_newest_snapshot_that_the_log_knows_is_loaded() {
     for (term, index) in [(1, 90), (2, 20), (2, 30), (3, 10)] {
         save(&disk, &snapshot(term, index)).unwrap();
     }
-    let newest = |among: &[walpb::Snapshot]| load_newest_available(&disk, dir(), among).unwrap().snapshot;
+    let newest = |among: &[walpb::Snapshot]| newest_of(&disk, dir(), among).unwrap().snapshot;
     assert_eq!(newest(&[record(2, 30), record(1, 90)]), Some(snapshot(2, 30)), "by term, then index");
     assert_eq!(newest(&[record(0, 0), record(2, 20), record(3, 11)]), Some(snapshot(2, 20)));
     assert_eq!(newest(&[record(0, 0)]), None);
@@ -66,7 +71,7 @@ fn a_broken_file_is_put_aside_for_an_older_one() {
     put_file(&disk, names[0], &good);
     put_file(&disk, names[1], b"");
     let among = [record(1, 10), record(1, 20), record(1, 30)];
-    let loaded = load_newest_available(&disk, dir(), &among).unwrap();
+    let loaded = newest_of(&disk, dir(), &among).unwrap();
     assert_eq!(loaded.snapshot, Some(snapshot(1, 10)));
     let aside: Vec<_> = loaded.broken.iter().map(|broken| broken.path.clone()).collect();
     assert_eq!(
@@ -74,7 +79,7 @@ fn a_broken_file_is_put_aside_for_an_older_one() {
         [dir().join(format!("{}.broken", names[1])), dir().join(format!("{}.broken", names[0]))]
     );
     assert!(matches!(&loaded.broken[1].error, Error::Corrupt { .. }), "of another index than its name");
-    assert_eq!(load_newest_available(&disk, dir(), &among).unwrap().broken, []);
+    assert_eq!(newest_of(&disk, dir(), &among).unwrap().broken, []);
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn a_saved_snapshot_survives_any_power_loss() {
         let disk = new_disk();
         save(&disk, &snapshot(1, 10)).unwrap();
         let crashed = disk.crash(damage, &mut rng);
-        let loaded = load_newest_available(&crashed, dir(), &[record(1, 10)]).unwrap();
+        let loaded = newest_of(&crashed, dir(), &[record(1, 10)]).unwrap();
         assert_eq!(loaded.snapshot, Some(snapshot(1, 10)), "{damage:?}");
     }
 }
@@ -99,7 +104,7 @@ fn a_power_loss_while_saving_never_yields_another_snapshot() {
         for damage in Damage::ALL {
             for seed in 0..20 {
                 let crashed = image.disk.crash(damage, &mut Prng::new(seed));
-                let loaded = load_newest_available(&crashed, dir(), &[record(1, 10), record(1, 20)]).unwrap();
+                let loaded = newest_of(&crashed, dir(), &[record(1, 10), record(1, 20)]).unwrap();
                 let found = loaded.snapshot.expect("the older one is still there");
                 assert!(
                     found == snapshot(1, 10) || found == snapshot(1, 20),

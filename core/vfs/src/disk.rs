@@ -51,7 +51,8 @@ pub trait File: Send + Sync {
     /// Extends to `len` bytes with space reserved on the disk; falls back to [`File::set_len`] where the file system
     /// cannot reserve. The new bytes read as zero.
     fn allocate(&self, len: u64) -> Result<()>;
-    /// Takes a lock without waiting; [`crate::ErrorKind::Locked`] if another process has it.
+    /// Takes a lock without waiting; [`crate::ErrorKind::Locked`] if another process has it. **For drivers, and tools
+    /// that only read** (contract C1): jobs ask through [`crate::Cx`].
     fn try_lock(&self, kind: LockKind) -> Result<()>;
     /// A view of the pages that stays valid while the file grows.
     fn view(&self) -> Result<Arc<dyn View>>;
@@ -99,7 +100,7 @@ pub trait Disk: Send + Sync {
     fn exists(&self, path: &Path) -> Result<bool>;
     /// Creates a directory and its missing parents, with the permission bits `mode`; fine if it exists.
     fn create_dir_all(&self, path: &Path, mode: u32) -> Result<()>;
-    /// Renames a file or directory, replacing a file of the new name.
+    /// Renames a file or directory, replacing a file of the new name. **For drivers only** (contract C1).
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> Result<()>;

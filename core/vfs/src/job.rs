@@ -1,6 +1,6 @@
-//! Jobs: straight-line code that stops at every durability point.
+//! Jobs: straight-line code that stops at every sync, rename and lock.
 
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, LockKind};
 use crate::error::Result;
 use parking_lot::Mutex;
 use std::future::Future;
@@ -9,36 +9,55 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// What a job waits for.
+/// What a job waits for: everything that may take long, fail on its own, or be cut off by a crash (contract C1).
 #[derive(Clone)]
-pub enum SyncTarget {
-    /// Content and length of a file.
-    Data(Arc<dyn File>),
-    /// The names in a directory.
-    Dir(PathBuf),
+pub enum Effect {
+    /// Make content and length of a file durable.
+    SyncData(Arc<dyn File>),
+    /// Make the names in a directory durable.
+    SyncDir(PathBuf),
+    /// Rename a file or directory, replacing a file of the new name. Durable with the sync of the directory.
+    Rename {
+        /// The old name.
+        from: PathBuf,
+        /// The new name.
+        to: PathBuf,
+    },
+    /// Take a lock without waiting for whoever has it.
+    Lock(Arc<dyn File>, LockKind),
 }
 
-impl SyncTarget {
-    /// Performs the sync, blocking. For drivers.
+impl Effect {
+    /// Performs it, blocking. For drivers.
+    ///
+    /// # Errors
+    /// Those of the operation.
     pub fn perform(&self, disk: &dyn Disk) -> Result<()> {
         match self {
-            Self::Data(file) => file.sync_data(),
-            Self::Dir(path) => disk.sync_dir(path),
+            Self::SyncData(file) => file.sync_data(),
+            Self::SyncDir(path) => disk.sync_dir(path),
+            Self::Rename { from, to } => disk.rename(from, to),
+            Self::Lock(file, kind) => file.try_lock(*kind),
         }
     }
 
     /// The file or directory.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Data(file) => file.path(),
-            Self::Dir(path) => path,
+            Self::SyncData(file) | Self::Lock(file, _) => file.path(),
+            Self::SyncDir(path) | Self::Rename { from: path, .. } => path,
         }
     }
 }
 
-impl std::fmt::Debug for SyncTarget {
+impl std::fmt::Debug for Effect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = if matches!(self, Self::Data(_)) { "Data" } else { "Dir" };
+        let kind = match self {
+            Self::SyncData(_) => "SyncData",
+            Self::SyncDir(_) => "SyncDir",
+            Self::Rename { .. } => "Rename",
+            Self::Lock(..) => "Lock",
+        };
         write!(f, "{kind}({})", self.path().display())
     }
 }
@@ -47,7 +66,7 @@ impl std::fmt::Debug for SyncTarget {
 #[derive(Debug)]
 pub enum Step<T> {
     /// Perform this, then step again with its result.
-    Sync(SyncTarget),
+    Perform(Effect),
     /// A bounded part of long work is done; step again when it suits.
     Yield,
     /// The job has ended; stepping again panics.
@@ -56,7 +75,7 @@ pub enum Step<T> {
 
 enum Slot {
     Running,
-    Waiting(SyncTarget),
+    Waiting(Effect),
     Yielded,
     Resumed(Result<()>),
 }
@@ -74,12 +93,28 @@ impl Cx {
     /// What the sync failed with. Nothing is known then about what reached the disk: never retry on a file that
     /// holds state, stop the member.
     pub async fn sync_data(&self, file: &Arc<dyn File>) -> Result<()> {
-        self.wait(Slot::Waiting(SyncTarget::Data(file.clone()))).await
+        self.wait(Slot::Waiting(Effect::SyncData(file.clone()))).await
     }
 
     /// Waits until the names in `dir` are durable; errors as in [`Cx::sync_data`].
     pub async fn sync_dir(&self, dir: &Path) -> Result<()> {
-        self.wait(Slot::Waiting(SyncTarget::Dir(dir.to_owned()))).await
+        self.wait(Slot::Waiting(Effect::SyncDir(dir.to_owned()))).await
+    }
+
+    /// Renames `from` to `to`; durable with the sync of the directory.
+    ///
+    /// # Errors
+    /// What the rename failed with.
+    pub async fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.wait(Slot::Waiting(Effect::Rename { from: from.to_owned(), to: to.to_owned() })).await
+    }
+
+    /// Takes a lock on `file`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Locked`] if another process has it.
+    pub async fn lock(&self, file: &Arc<dyn File>, kind: LockKind) -> Result<()> {
+        self.wait(Slot::Waiting(Effect::Lock(file.clone(), kind))).await
     }
 
     /// Ends a bounded part of long work.
@@ -136,7 +171,7 @@ impl<T> Job<T> {
         match self.future.as_mut().poll(&mut context) {
             Poll::Ready(value) => Step::Done(value),
             Poll::Pending => match &*self.slot.lock() {
-                Slot::Waiting(target) => Step::Sync(target.clone()),
+                Slot::Waiting(target) => Step::Perform(target.clone()),
                 Slot::Yielded => Step::Yield,
                 Slot::Running | Slot::Resumed(_) => panic!("a job awaited something other than its Cx"),
             },
@@ -149,7 +184,7 @@ pub fn drive<T>(disk: &dyn Disk, mut job: Job<T>) -> T {
     let mut resume = Ok(());
     loop {
         match job.step(resume) {
-            Step::Sync(target) => resume = target.perform(disk),
+            Step::Perform(target) => resume = target.perform(disk),
             Step::Yield => resume = Ok(()),
             Step::Done(value) => return value,
         }
@@ -170,9 +205,9 @@ mod tests {
             (first, second)
         });
         assert!(matches!(job.step(Ok(())), Step::Yield));
-        let Step::Sync(target) = job.step(Ok(())) else { panic!("expected a sync") };
+        let Step::Perform(target) = job.step(Ok(())) else { panic!("expected a sync") };
         assert_eq!(target.path(), Path::new("/a"));
-        assert!(matches!(job.step(Ok(())), Step::Sync(_)));
+        assert!(matches!(job.step(Ok(())), Step::Perform(_)));
         let failure = Error::new("sync", Path::new("/b"), ErrorKind::Other, "gone");
         let Step::Done((first, second)) = job.step(Err(failure.clone())) else { panic!("expected the end") };
         assert_eq!((first, second), (Ok(()), Err(failure)));

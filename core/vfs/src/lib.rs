@@ -9,7 +9,7 @@
 //! awaits [`Cx::sync_data`] or [`Cx::sync_dir`]. A [`Job`] wraps such a function; whoever drives it calls
 //! [`Job::step`], gets [`Step::Sync`] back, performs it (a blocking call on a thread, or a completion later in virtual
 //! time, or never) and steps again with the result. So a crash or a stall can fall between any two steps.
-//! [`SyncTarget::perform`] is for drivers only. There is no runtime: the future is polled by `step` alone.
+//! [`Effect::perform`] is for drivers only. There is no runtime: the future is polled by `step` alone.
 
 mod disk;
 mod error;
@@ -18,4 +18,4 @@ pub mod mem;
 
 pub use disk::{Disk, File, LockKind, OpenMode, Page, View};
 pub use error::{Error, ErrorKind, Result};
-pub use job::{Cx, Job, Step, SyncTarget, drive};
+pub use job::{Cx, Effect, Job, Step, drive};

@@ -22,7 +22,7 @@ pub use damage::Damage;
 
 use crate::disk::{Disk, File, OpenMode};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::SyncTarget;
+use crate::job::Effect;
 use file::MemFile;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ struct Inner {
     capture: Capture,
 }
 
-/// A sync that is asked to tell what it would cover instead of doing it: [`MemDisk::begin_sync`].
+/// A sync that is asked to tell what it would cover instead of doing it: [`MemDisk::begin`].
 #[derive(Clone)]
 enum Capture {
     Idle,
@@ -267,25 +267,30 @@ impl MemDisk {
         self.inner.lock().tree.settle_all();
     }
 
-    /// Begins a sync whose end comes later: what is written meanwhile is not covered by it.
+    /// Begins what a job waits for; its end comes later. A sync does not cover what is written meanwhile; a rename or a
+    /// lock takes effect at the end.
     ///
-    /// For drivers that deliver completions in virtual time. `target` must be of this disk, and no other thread may
+    /// For drivers that deliver completions in virtual time. `effect` must be of this disk, and no other thread may
     /// sync at the same moment. The operation counts when it ends.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for a directory that is not there.
-    pub fn begin_sync(&self, target: &SyncTarget) -> Result<PendingSync> {
+    /// [`ErrorKind::NotFound`] for the sync of a directory that is not there.
+    pub fn begin(&self, effect: &Effect) -> Result<Pending> {
+        if matches!(effect, Effect::Rename { .. } | Effect::Lock(..)) {
+            return Ok(Pending { disk: self.clone(), kind: PendingKind::Whole(effect.clone()) });
+        }
         self.inner.lock().capture = Capture::Wanted;
-        let outcome = target.perform(self);
+        let outcome = effect.perform(self);
         let mut inner = self.inner.lock();
         let capture = std::mem::replace(&mut inner.capture, Capture::Idle);
         outcome?;
         let Capture::Found { node, is_dir } = capture else {
             let detail = "the file is of another disk";
-            return Err(Error::new("sync", target.path(), ErrorKind::Other, detail));
+            return Err(Error::new("sync", effect.path(), ErrorKind::Other, detail));
         };
         let mark = inner.tree.last_seq();
-        Ok(PendingSync { disk: self.clone(), path: target.path().to_owned(), node, is_dir, mark })
+        let path = effect.path().to_owned();
+        Ok(Pending { disk: self.clone(), kind: PendingKind::Sync { path, node, is_dir, mark } })
     }
 
     /// A hash of names and contents as a process sees them. Lengths count, the order of changes does not.
@@ -347,27 +352,43 @@ impl MemDisk {
     }
 }
 
-/// A sync under way. Dropping it is a sync that never ends: nothing becomes durable by it.
-pub struct PendingSync {
+/// An effect under way. Dropping it is one that never ends: nothing becomes durable, renamed or locked by it.
+pub struct Pending {
     disk: MemDisk,
-    path: PathBuf,
-    node: NodeId,
-    is_dir: bool,
-    mark: u64,
+    kind: PendingKind,
 }
 
-impl PendingSync {
-    /// What is being synced.
+enum PendingKind {
+    Sync {
+        path: PathBuf,
+        node: NodeId,
+        is_dir: bool,
+        mark: u64,
+    },
+    /// It happens at its end.
+    Whole(Effect),
+}
+
+impl Pending {
+    /// What it is about.
     pub fn path(&self) -> &Path {
-        &self.path
+        match &self.kind {
+            PendingKind::Sync { path, .. } => path,
+            PendingKind::Whole(effect) => effect.path(),
+        }
     }
 
-    /// Ends the sync: everything from before its beginning is durable, unless a fault is planted here.
+    /// Ends it: of a sync, everything from before its beginning is durable, unless a fault is planted here.
     ///
     /// # Errors
-    /// The planted fault; the data is in doubt then.
+    /// The planted fault; the data of a sync is in doubt then. Or the error of the operation.
     pub fn finish(self) -> Result<()> {
-        self.disk.inner.lock().finish_sync(&self.path, self.node, self.is_dir, self.mark)
+        match self.kind {
+            PendingKind::Sync { path, node, is_dir, mark } => {
+                self.disk.inner.lock().finish_sync(&path, node, is_dir, mark)
+            }
+            PendingKind::Whole(effect) => effect.perform(&self.disk),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use types::LogIndex;
-use vfs::{Disk, ErrorKind, File, LockKind, OpenMode};
+use vfs::{Cx, Disk, ErrorKind, File, LockKind, OpenMode};
 
 /// The name of a segment: `<sequence>-<first index>.wal`, both as 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,9 +99,14 @@ impl Segment {
     }
 
     /// Opens a segment for writing and takes its lock.
-    pub(crate) fn open_to_write(disk: &dyn Disk, dir: &Path, name: SegmentName) -> Result<Self> {
+    pub(crate) async fn open_to_write(
+        cx: &Cx,
+        disk: &dyn Disk,
+        dir: &Path,
+        name: SegmentName,
+    ) -> Result<Self> {
         let file = disk.open(&dir.join(name.to_string()), OpenMode::ReadWrite)?;
-        lock(&*file)?;
+        lock(cx, &file).await?;
         Ok(Self { name, file })
     }
 
@@ -122,8 +127,8 @@ impl Segment {
 }
 
 /// Takes the lock that keeps other processes from the log.
-fn lock(file: &dyn File) -> Result<()> {
-    file.try_lock(LockKind::OpenFileDescription).map_err(|error| match error.kind {
+async fn lock(cx: &Cx, file: &Arc<dyn File>) -> Result<()> {
+    cx.lock(file, LockKind::OpenFileDescription).await.map_err(|error| match error.kind {
         ErrorKind::Locked => Error::InUse { path: error.path },
         _ => Error::Disk(error),
     })

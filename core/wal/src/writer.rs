@@ -102,13 +102,13 @@ impl Wal {
             return Err(error.into());
         }
         remove_dir_if_present(&**disk, dir)?;
-        disk.rename(&building, dir)?;
+        cx.rename(&building, dir).await?;
         cx.sync_dir(parent(dir)).await?;
 
         let offset = batch.bytes().len() as u64;
         batch.clear();
         Ok(Self {
-            segments: vec![Segment::open_to_write(&**disk, dir, SegmentName::FIRST)?],
+            segments: vec![Segment::open_to_write(cx, &**disk, dir, SegmentName::FIRST).await?],
             disk: disk.clone(),
             dir: dir.to_owned(),
             options,
@@ -139,9 +139,10 @@ impl Wal {
         options: Options,
     ) -> Result<(Self, Replay)> {
         let names = segment::select(&**disk, dir, LogIndex(at.index))?;
-        let segments: Result<Vec<_>> =
-            names.into_iter().map(|name| Segment::open_to_write(&**disk, dir, name)).collect();
-        let segments = segments?;
+        let mut segments = Vec::with_capacity(names.len());
+        for name in names {
+            segments.push(Segment::open_to_write(cx, &**disk, dir, name).await?);
+        }
         let (mut replay, end) = replay(&segments, at)?;
         let tail = &segments[segments.len() - 1];
         if let Some(torn) = &mut replay.torn {
@@ -264,7 +265,7 @@ impl Wal {
         let surplus = if keep == 0 { 0 } else { names.len().saturating_sub(keep) };
         let mut removed = Vec::new();
         for name in names.into_iter().take(surplus).take_while(|&name| name < self.segments[0].name) {
-            match Segment::open_to_write(&*self.disk, &self.dir, name) {
+            match Segment::open_to_write(cx, &*self.disk, &self.dir, name).await {
                 Ok(_) => {}
                 Err(Error::InUse { .. }) => break,
                 Err(error) => return Err(error),
@@ -332,10 +333,10 @@ impl Wal {
         file.write_at(0, self.batch.bytes())?;
         cx.sync_data(&file).await?;
         drop(file);
-        self.disk.rename(&unfinished, &self.dir.join(name.to_string()))?;
+        cx.rename(&unfinished, &self.dir.join(name.to_string())).await?;
         cx.sync_dir(&self.dir).await?;
         // Opened anew, so that messages show its final name.
-        self.segments.push(Segment::open_to_write(&*self.disk, &self.dir, name)?);
+        self.segments.push(Segment::open_to_write(cx, &*self.disk, &self.dir, name).await?);
         self.offset = self.batch.bytes().len() as u64;
         self.cut_at = self.options.segment_size_bytes;
         self.batch.clear();

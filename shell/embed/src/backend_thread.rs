@@ -59,7 +59,7 @@ pub(crate) fn spawn(
         let mut resume = Ok(());
         loop {
             let runs = match writer.step(std::mem::replace(&mut resume, Ok(()))) {
-                WriterStep::Sync(target) => {
+                WriterStep::Perform(target) => {
                     resume = target.perform(&*disk);
                     true
                 }

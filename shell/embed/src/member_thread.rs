@@ -71,13 +71,13 @@ impl Drive {
             let mut continues = false;
             while let Some(output) = self.driver.node.poll_output(os::clock::monotonic_ns()) {
                 match output {
-                    Output::SyncLog(target) => {
+                    Output::PerformLog(target) => {
                         let result = target.perform(&*self.driver.disk);
                         // What queued meanwhile goes into the next batch.
                         if let Err(reason) = self.take_messages(Some(Duration::ZERO)) {
                             return Ended::Failed(reason);
                         }
-                        self.driver.node.handle(Input::LogSynced(result));
+                        self.driver.node.handle(Input::LogPerformed(result));
                     }
                     Output::Backend(task) => self.driver.backend.push(task),
                     Output::Publish(view) => {

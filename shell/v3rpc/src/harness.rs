@@ -139,9 +139,9 @@ impl Harness {
         while let Some(output) = self.node.poll_output(0) {
             did_something = true;
             match output {
-                Output::SyncLog(target) => {
+                Output::PerformLog(target) => {
                     let result = target.perform(&self.disk);
-                    self.node.handle(Input::LogSynced(result));
+                    self.node.handle(Input::LogPerformed(result));
                 }
                 Output::Backend(task @ Task::Compact(_)) if self.holds_compactions => self.held.push(task),
                 Output::Backend(task) => self.writer.submit(task),
@@ -174,7 +174,7 @@ impl Harness {
         let mut resume = Ok(());
         loop {
             match self.writer.step(std::mem::replace(&mut resume, Ok(()))) {
-                WriterStep::Sync(target) => resume = target.perform(&self.disk),
+                WriterStep::Perform(target) => resume = target.perform(&self.disk),
                 WriterStep::Event(event) => {
                     self.node.handle(Input::Backend(BackendEvent(event)));
                     return true;

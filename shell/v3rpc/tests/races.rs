@@ -159,9 +159,9 @@ fn run_member(
         }
         while let Some(output) = node.poll_output(rng.below(1 << 40)) {
             match output {
-                Output::SyncLog(target) => {
+                Output::PerformLog(target) => {
                     let result = target.perform(disk);
-                    node.handle(Input::LogSynced(result));
+                    node.handle(Input::LogPerformed(result));
                 }
                 Output::Backend(task) => tasks.send(task).unwrap(),
                 Output::Publish(view) => member.publish(view),
@@ -189,7 +189,7 @@ fn run_writer(mut writer: backend::Writer, disk: &MemDisk, (tasks, events): (Rec
         let mut resume = Ok(());
         loop {
             match writer.step(std::mem::replace(&mut resume, Ok(()))) {
-                WriterStep::Sync(target) => resume = target.perform(disk),
+                WriterStep::Perform(target) => resume = target.perform(disk),
                 // The member may have ended.
                 WriterStep::Event(event) => drop(events.send(event)),
                 WriterStep::Pause => {}
@@ -374,7 +374,7 @@ fn readers_on_other_threads_find_whole_revisions() {
     let member = Member::new(info.member, info.cluster, limits, ids);
     while let Some(output) = node.poll_output(0) {
         match output {
-            Output::SyncLog(target) => node.handle(Input::LogSynced(target.perform(&disk))),
+            Output::PerformLog(target) => node.handle(Input::LogPerformed(target.perform(&disk))),
             Output::Publish(view) => member.publish(view),
             Output::Backend(_) => panic!("nothing is due at the start"),
             _ => {}

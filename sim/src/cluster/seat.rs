@@ -6,7 +6,7 @@ use node::{BootConfig, Joining, Timing, View};
 use std::path::Path;
 use types::{LogIndex, MemberId, Term};
 use vfs::mem::MemDisk;
-use vfs::{Disk, OpenMode, SyncTarget};
+use vfs::{Disk, Effect, OpenMode};
 
 /// What was last seen of a member; it never goes back while it runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,9 +127,9 @@ impl Seat {
         let write = || -> vfs::Result<()> {
             let file = self.disk.open(&unfinished, OpenMode::Truncate { mode: 0o600 })?;
             file.write_at(0, image)?;
-            SyncTarget::Data(file).perform(&self.disk)?;
+            Effect::SyncData(file).perform(&self.disk)?;
             self.disk.rename(&unfinished, &path)?;
-            SyncTarget::Dir(dir.clone()).perform(&self.disk)
+            Effect::SyncDir(dir.clone()).perform(&self.disk)
         };
         write().is_ok()
     }

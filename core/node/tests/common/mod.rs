@@ -78,9 +78,9 @@ impl Machine {
             while let Some(output) = self.member.poll_output(self.now) {
                 did_something = true;
                 match output {
-                    Output::SyncLog(target) => {
+                    Output::PerformLog(target) => {
                         let result = target.perform(&self.disk);
-                        self.member.handle(Input::LogSynced(result));
+                        self.member.handle(Input::LogPerformed(result));
                     }
                     Output::Backend(task) => self.writer.submit(task),
                     Output::Publish(view) => self.view = Some(view),
@@ -105,7 +105,7 @@ impl Machine {
         let mut resume = Ok(());
         loop {
             match self.writer.step(std::mem::replace(&mut resume, Ok(()))) {
-                WriterStep::Sync(target) => resume = target.perform(&self.disk),
+                WriterStep::Perform(target) => resume = target.perform(&self.disk),
                 WriterStep::Event(event) => {
                     self.member.handle(Input::Backend(BackendEvent(event)));
                     return true;

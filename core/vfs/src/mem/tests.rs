@@ -123,7 +123,7 @@ fn a_sync_covers_nothing_written_after_it_began() {
     let file = create(&disk, FILE);
     sync_data_dir(&disk);
     file.write_at(0, b"early").unwrap();
-    let sync = disk.begin_sync(&SyncTarget::Data(file.clone())).unwrap();
+    let sync = disk.begin(&Effect::SyncData(file.clone())).unwrap();
     let before = disk.op_count();
     file.write_at(0, b"later").unwrap();
     assert_eq!(content(&lose_all(&disk), FILE), Some(Vec::new()), "nothing is durable before the end");
@@ -132,7 +132,7 @@ fn a_sync_covers_nothing_written_after_it_began() {
     assert_eq!(content(&lose_all(&disk), FILE), Some(b"early".to_vec()));
 
     create(&disk, "/data/a");
-    let sync = disk.begin_sync(&SyncTarget::Dir(PathBuf::from("/data"))).unwrap();
+    let sync = disk.begin(&Effect::SyncDir(PathBuf::from("/data"))).unwrap();
     create(&disk, "/data/b");
     sync.finish().unwrap();
     assert_eq!(lose_all(&disk).list(Path::new("/data")).unwrap(), ["a", "file"]);
@@ -289,7 +289,7 @@ fn jobs_run_on_it() {
         cx.sync_dir(Path::new("/data")).await.unwrap();
     };
     let mut job = Job::new(work.clone());
-    assert!(matches!(job.step(Ok(())), Step::Sync(SyncTarget::Data(_))));
+    assert!(matches!(job.step(Ok(())), Step::Perform(Effect::SyncData(_))));
     assert_eq!(content(&lose_all(&disk), FILE), None);
     drive(&disk, Job::new(work));
     assert_eq!(content(&lose_all(&disk), FILE), Some(b"data".to_vec()));
