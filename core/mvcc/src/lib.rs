@@ -26,7 +26,7 @@ pub use index::{Record, Restorer, Scan};
 pub use range::{Budget, RangeAnswer, RangeRead, STEP_BYTES_MAX};
 pub use record::RecordHead;
 pub use txn::{Put, PutDone, Store, WriteTxn};
-pub use view::{CompactRevision, View};
+pub use view::{CompactRevision, View, ViewBudget};
 
 /// What reading and writing can fail with.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum Error {
     /// A compaction overtook a read that did not name its revision: read again on a fresh view.
     #[error("a compaction has overtaken the read")]
     Overtaken,
+    /// The read has kept its view for too long: read again on a fresh one.
+    #[error("the read has outlived its view")]
+    Outlived,
     /// A stored record does not decode.
     #[error("malformed record: {0}")]
     BadRecord(String),

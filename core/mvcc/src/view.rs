@@ -39,6 +39,35 @@ pub struct View {
     pub(crate) data: Arc<Data>,
 }
 
+/// How long a view may be read: as long as it lives, pages that it reaches are not used again (contract C4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ViewBudget {
+    /// Nanoseconds.
+    pub age_ns: u64,
+    /// Bytes that the file may grow by meanwhile.
+    pub growth_bytes: u64,
+}
+
+impl Default for ViewBudget {
+    /// Longer than any request waits, and a fifth of a good disk's space for a large store.
+    fn default() -> Self {
+        Self { age_ns: 30_000_000_000, growth_bytes: 256 << 20 }
+    }
+}
+
+impl ViewBudget {
+    /// Checks a view that has been read for `age_ns`; `newest` is the newest one.
+    ///
+    /// # Errors
+    /// [`Error::Outlived`] if it is to be given up.
+    pub fn check(&self, age_ns: u64, view: &View, newest: &View) -> Result<()> {
+        let size = |view: &View| view.data.file().size_bytes();
+        let growth = size(newest).saturating_sub(size(view));
+        let is_within = age_ns <= self.age_ns && growth <= self.growth_bytes;
+        if is_within { Ok(()) } else { Err(Error::Outlived) }
+    }
+}
+
 impl View {
     /// The store's revision when the view was made; 1 for an empty store.
     pub fn revision(&self) -> i64 {

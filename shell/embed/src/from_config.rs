@@ -26,6 +26,7 @@ pub fn options(config: &Config) -> Result<Options, String> {
             request_bytes_max: count(config.max_request_bytes),
             txn_ops_max: count(config.max_txn_ops),
             request_timeout: Duration::from_secs(5) + 2 * config.election_timeout,
+            view: mvcc::ViewBudget::default(),
             quota: apply::Quota::from_flag(quota_flag(config)),
         },
         cors: etcdhttp::Cors::new(config.settings.list("cors")),

@@ -69,6 +69,7 @@ impl Harness {
             request_bytes_max: 1 << 20,
             txn_ops_max: 128,
             request_timeout: REQUEST_TIMEOUT,
+            view: mvcc::ViewBudget::default(),
             quota: apply::Quota::from_flag(quota_bytes),
         };
         let waiters = Waiters::new();

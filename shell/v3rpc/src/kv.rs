@@ -1,44 +1,42 @@
 //! KV: Range, Put, DeleteRange, Txn, Compact.
 
-use crate::local::{Local, read_status, status};
+use crate::local::{Local, status};
+use crate::reading::{Restarts, in_steps};
 use api::{Command, TxnMessage, check};
 use apply::{Access, Answer, Identity, ReadTxn, Refusal, put_cost, txn_cost};
 use grpc::{Frame, Status};
-use mvcc::{Error, RangeRead};
+use mvcc::RangeRead;
 use proto::etcdserverpb::{
     CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest, request_op,
 };
 use std::rc::Rc;
-use tokio::task::yield_now;
 
 /// Keys that a read handles before it gives way to other requests of its thread.
 const STEP_KEYS: usize = 1000;
 
 pub(crate) async fn range(request: RangeRequest, local: Rc<Local>) -> Result<Frame, Status> {
     check::range(&request).map_err(status)?;
+    let mut restarts = Restarts::default();
     loop {
         let view = if request.serializable { local.view()? } else { local.linearizable_view().await? };
         view.state.auth.authorise(&Identity::default(), Access::Range(&request)).map_err(refusal)?;
         let revision = view.state.store.revision();
-        match run_range(&view, &request).await {
+        match run_range(&local, &view, &request).await {
             Ok(answer) => {
                 return local.respond_with(revision, answer.encoded_len(), |out| answer.encode_body(out));
             }
-            // The next view is newer, so this ends. It comes from another thread: others of this one go first.
-            Err(Error::Overtaken) => yield_now().await,
-            Err(error) => return Err(read_status(error)),
+            Err(error) => restarts.after(error).await?,
         }
     }
 }
 
-async fn run_range(view: &node::View, request: &RangeRequest) -> mvcc::Result<mvcc::RangeAnswer> {
+async fn run_range(
+    local: &Local,
+    view: &node::View,
+    request: &RangeRequest,
+) -> mvcc::Result<mvcc::RangeAnswer> {
     let mut read = RangeRead::new(view.state.store.clone(), request.clone())?;
-    loop {
-        if let Some(answer) = read.step(STEP_KEYS)? {
-            return Ok(answer);
-        }
-        yield_now().await;
-    }
+    in_steps(local, view, || read.step(STEP_KEYS)).await
 }
 
 pub(crate) async fn put(request: PutRequest, local: Rc<Local>) -> Result<Frame, Status> {
@@ -70,14 +68,14 @@ async fn read_txn(request: &TxnRequest, local: &Local) -> Result<Frame, Status> 
     let is_serializable = operations.all(|operation| {
         matches!(&operation.request, Some(request_op::Request::RequestRange(range)) if range.serializable)
     });
+    let mut restarts = Restarts::default();
     loop {
         let view = if is_serializable { local.view()? } else { local.linearizable_view().await? };
         view.state.auth.authorise(&Identity::default(), Access::Txn(request)).map_err(refusal)?;
-        match run_txn(&view, request).await {
+        match run_txn(local, &view, request).await {
             Ok(Ok(answer)) => return local.respond(&answer),
             Ok(Err(refused)) => return Err(refusal(refused)),
-            Err(apply::Error::Mvcc(Error::Overtaken)) => yield_now().await,
-            Err(apply::Error::Mvcc(error)) => return Err(read_status(error)),
+            Err(apply::Error::Mvcc(error)) => restarts.after(error).await?,
             Err(error) => return Err(Status::new(grpc::Code::Internal, format!("etcdserver: {error}"))),
         }
     }
@@ -88,14 +86,13 @@ fn refusal(refusal: Refusal) -> Status {
 }
 
 /// All of the transaction on one view.
-async fn run_txn(view: &node::View, request: &TxnRequest) -> apply::Result<Result<Answer, Refusal>> {
+async fn run_txn(
+    local: &Local,
+    view: &node::View,
+    request: &TxnRequest,
+) -> apply::Result<Result<Answer, Refusal>> {
     let mut read = ReadTxn::new(view.state.store.clone(), request.clone());
-    loop {
-        if let Some(outcome) = read.step(STEP_KEYS)? {
-            return Ok(outcome);
-        }
-        yield_now().await;
-    }
+    in_steps(local, view, || read.step(STEP_KEYS)).await
 }
 
 pub(crate) async fn compact(request: CompactionRequest, local: Rc<Local>) -> Result<Frame, Status> {

@@ -14,6 +14,7 @@ mod kv;
 mod local;
 mod maintenance;
 mod member;
+mod reading;
 mod register;
 mod unimplemented;
 

@@ -168,6 +168,8 @@ pub(crate) fn read_status(error: mvcc::Error) -> Status {
         mvcc::Error::Compacted => status(error::COMPACTED),
         mvcc::Error::FutureRevision => status(error::FUTURE_REVISION),
         mvcc::Error::KeyNotFound => status(error::KEY_NOT_FOUND),
+        // Begun anew it took as long again.
+        mvcc::Error::Outlived => status(error::TIMEOUT),
         // The rest is damage of this member's file.
         error => Status::new(Code::Internal, format!("etcdserver: {error}")),
     }

@@ -1,10 +1,11 @@
 //! Maintenance: Status, HashKV, Alarm.
 
-use crate::local::{Local, read_status};
+use crate::local::Local;
+use crate::reading::{Restarts, in_steps};
 use api::Command;
 use apply::Alarm;
 use grpc::{Frame, Status};
-use mvcc::{Error, HashRead};
+use mvcc::HashRead;
 use proto::etcdserverpb::{
     AlarmRequest, AlarmType, DowngradeInfo, HashKvRequest, HashKvResponse, StatusRequest, StatusResponse,
 };
@@ -52,9 +53,10 @@ fn alarm_text(alarm: &Alarm) -> String {
 }
 
 pub(crate) async fn hash_kv(request: HashKvRequest, local: Rc<Local>) -> Result<HashKvResponse, Status> {
+    let mut restarts = Restarts::default();
     loop {
         let view = local.view()?;
-        match run_hash(&view, request.revision).await {
+        match run_hash(&local, &view, request.revision).await {
             Ok(answer) => {
                 return Ok(HashKvResponse {
                     header: Some(local.header().at(view.state.store.revision())),
@@ -63,21 +65,14 @@ pub(crate) async fn hash_kv(request: HashKvRequest, local: Rc<Local>) -> Result<
                     hash_revision: answer.hash_revision,
                 });
             }
-            // The next view knows the new compacted revision, so this ends.
-            Err(Error::Overtaken) => tokio::task::yield_now().await,
-            Err(error) => return Err(read_status(error)),
+            Err(error) => restarts.after(error).await?,
         }
     }
 }
 
-async fn run_hash(view: &node::View, revision: i64) -> mvcc::Result<mvcc::HashAnswer> {
+async fn run_hash(local: &Local, view: &node::View, revision: i64) -> mvcc::Result<mvcc::HashAnswer> {
     let mut read = HashRead::new(view.state.store.clone(), revision)?;
-    loop {
-        if let Some(answer) = read.step(STEP_RECORDS)? {
-            return Ok(answer);
-        }
-        tokio::task::yield_now().await;
-    }
+    in_steps(local, view, || read.step(STEP_RECORDS)).await
 }
 
 pub(crate) async fn alarm(request: AlarmRequest, local: Rc<Local>) -> Result<Frame, Status> {

@@ -18,6 +18,8 @@ pub struct Limits {
     pub txn_ops_max: usize,
     /// How long a proposal or a read index may take.
     pub request_timeout: Duration,
+    /// How long a read may keep its view.
+    pub view: mvcc::ViewBudget,
     /// The space quota.
     pub quota: apply::Quota,
 }

@@ -368,6 +368,7 @@ fn readers_on_other_threads_find_whole_revisions() {
         request_bytes_max: 1 << 20,
         txn_ops_max: 128,
         request_timeout: Duration::from_secs(7),
+        view: mvcc::ViewBudget::default(),
         quota: apply::Quota::from_flag(0),
     };
     let ids = RequestIds::for_clients(info.member, 1);
