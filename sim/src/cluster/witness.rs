@@ -14,13 +14,22 @@ const LEADER_ENTRIES: u64 = 500;
 /// States are compared at every so many entries.
 const STATE_EVERY: u64 = 8;
 
+/// A committed entry.
+#[derive(Clone, Copy)]
+struct Committed {
+    /// Its term. With the log's own rule, that a term has one leader and an entry one place, this is the entry.
+    term: Term,
+    /// The term in which it was first seen to be committed. Leaders of later terms must have it; one of an earlier
+    /// term may still be elected by votes that were long under way.
+    seen_in: Term,
+}
+
 /// What was seen of the cluster so far.
 #[derive(Default)]
 pub struct Witness {
     leaders: BTreeMap<Term, MemberId>,
-    /// The term of every entry that was committed anywhere. With the log's own rule, that a term has one leader and an
-    /// entry one place, this is the entry.
-    committed: BTreeMap<u64, Term>,
+    /// Every entry that was committed anywhere.
+    committed: BTreeMap<u64, Committed>,
     /// A hash of everything that clients can read, by the applied index.
     states: BTreeMap<u64, (u64, MemberId)>,
 }
@@ -59,7 +68,8 @@ impl Witness {
         }
         for index in seat.seen.commit.0 + 1..=status.commit.0 {
             let Some(term) = raft.term_of(LogIndex(index)) else { continue };
-            let known = *self.committed.entry(index).or_insert(term);
+            let seen = Committed { term, seen_in: status.term };
+            let known = self.committed.entry(index).or_insert(seen).term;
             if known != term {
                 return Err(format!(
                     "{id} has committed entry {index} of term {term}, another one of term {known}"
@@ -80,6 +90,9 @@ impl Witness {
         }
         let from = self.last_committed().saturating_sub(LEADER_ENTRIES);
         for (index, committed) in self.committed.range(from..) {
+            if committed.seen_in >= term {
+                continue;
+            }
             // What is compacted is in its state machine, which is compared by itself.
             let Some(own) = raft.term_of(LogIndex(*index)) else {
                 if raft.status().last.0 < *index {
@@ -87,7 +100,7 @@ impl Witness {
                 }
                 continue;
             };
-            if own != *committed {
+            if own != committed.term {
                 return Err(format!(
                     "{id} leads term {term} with another entry {index} than the committed one"
                 ));
