@@ -264,7 +264,7 @@ impl Member {
             if let Err(reason) = self.run_apply(now) {
                 return self.halt(reason);
             }
-            self.finish_pass();
+            self.finish_pass(now);
             self.step_log();
             let is_ended = self.phase == Phase::Ended || self.failure.is_some();
             if is_ended || !has_news || !self.outputs.is_empty() {
@@ -363,7 +363,7 @@ impl Member {
     }
 
     /// Publication before replies, then the rest (contract C5).
-    fn finish_pass(&mut self) {
+    fn finish_pass(&mut self, now: u64) {
         self.publish_if_changed();
         if !self.replies.is_empty() {
             self.outputs.push_back(Output::Replies(std::mem::take(&mut self.replies)));
@@ -376,8 +376,15 @@ impl Member {
             self.phase = Phase::Running;
             self.outputs.push_back(Output::Ready);
         }
-        let others = [self.tick_at, self.reads.retry_at(), self.duties.retry_at(), self.leaves_at];
-        let wake_at = others.into_iter().fold(self.apply.wake_at(), earlier);
+        // What was due already could not be done yet: something else will show when it can.
+        let times = [
+            self.apply.wake_at(),
+            self.tick_at,
+            self.reads.retry_at(),
+            self.duties.retry_at(),
+            self.leaves_at,
+        ];
+        let wake_at = times.into_iter().flatten().filter(|at| *at > now).min();
         if wake_at != self.wake_at {
             self.wake_at = wake_at;
             self.outputs.extend(wake_at.map(Output::WakeAt));
@@ -426,12 +433,5 @@ fn failure_of(error: &raft::Error) -> Failure {
     match error {
         raft::Error::TooMuchUncommitted => Failure::TooManyRequests,
         _ => Failure::NoLeader,
-    }
-}
-
-fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

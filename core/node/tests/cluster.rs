@@ -1,0 +1,99 @@
+//! A member of three, whose messages the test carries.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::config;
+use node::{BootConfig, Booted, Input, Output, boot};
+use proto::raftpb::{Message, MessageType};
+use std::sync::Arc;
+use types::MemberId;
+use vfs::mem::MemDisk;
+use vfs::{Disk, Job, drive};
+
+/// A member, and the time at which it wants to be woken.
+struct One {
+    disk: MemDisk,
+    member: node::Member,
+    now: u64,
+    wake_at: Option<u64>,
+    sent: Vec<Message>,
+}
+
+impl One {
+    fn boot() -> Self {
+        let cluster = ["default", "m2", "m3"].map(|name| (name.into(), vec![format!("http://{name}:2380")]));
+        let config = BootConfig { initial_cluster: cluster.into(), serves_clusters: true, ..config() };
+        let disk = MemDisk::new();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let Booted { member, .. } =
+            drive(&disk, Job::new(move |cx| async move { boot(&cx, shared, config).await })).unwrap();
+        let mut one = Self { disk, member, now: 0, wake_at: None, sent: Vec::new() };
+        one.run();
+        one
+    }
+
+    fn run(&mut self) {
+        while let Some(output) = self.member.poll_output(self.now) {
+            match output {
+                Output::PerformLog(effect) => {
+                    let result = effect.perform(&self.disk);
+                    self.member.handle(Input::LogPerformed(result));
+                }
+                Output::Send(messages) => self.sent.extend(messages),
+                Output::WakeAt(at) => self.wake_at = Some(at),
+                Output::Halt(reason) => panic!("{reason}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Wakes the member whenever it wants, until `until`.
+    fn pass_to(&mut self, until: u64) {
+        while let Some(at) = self.wake_at.take_if(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.member.handle(Input::Wake);
+            self.run();
+        }
+        self.now = until;
+    }
+
+    fn count(&mut self, kind: MessageType) -> usize {
+        let sent = std::mem::take(&mut self.sent);
+        sent.iter().filter(|message| message.r#type() == kind).count()
+    }
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+fn member_id(name: &str) -> MemberId {
+    membership::member_id(&[format!("http://{name}:2380")], "etcd-cluster", None)
+}
+
+#[test]
+fn a_member_without_a_leader_keeps_standing_for_election() {
+    let mut one = One::boot();
+    one.pass_to(60 * SECOND);
+    let count = one.count(MessageType::MsgPreVote);
+    assert!((2 * 30..=2 * 60).contains(&count), "{count} requests for a pre-vote in a minute");
+}
+
+#[test]
+fn a_member_that_could_not_tell_its_attributes_keeps_standing_for_election() {
+    let mut one = One::boot();
+    let heartbeat = Message {
+        r#type: MessageType::MsgHeartbeat as i32,
+        to: member_id("default").0,
+        from: member_id("m2").0,
+        term: 2,
+        commit: 3,
+        ..Message::default()
+    };
+    one.member.handle(Input::Message(Box::new(heartbeat)));
+    one.run();
+    assert_eq!(one.count(MessageType::MsgProp), 1, "it tells its attributes");
+    // The leader is never heard of again, and so there is nobody to tell them when it is time to try again.
+    one.pass_to(60 * SECOND);
+    let count = one.count(MessageType::MsgPreVote);
+    assert!((2 * 30..=2 * 60).contains(&count), "{count} requests for a pre-vote in a minute");
+}
