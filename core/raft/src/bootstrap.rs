@@ -31,3 +31,20 @@ pub fn bootstrap(peers: &[Peer]) -> (HardState, Vec<Entry>) {
     });
     (HardState { term: 1, vote: 0, commit: peers.len() as u64 }, entries.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_entries_are_those_of_etcd() {
+        let peer = |id| Peer { id: MemberId(id), context: Bytes::from_static(b"{}") };
+        let (hard_state, entries) = bootstrap(&[peer(3), peer(7)]);
+        assert_eq!(hard_state, HardState { term: 1, vote: 0, commit: 2 });
+        let places: Vec<_> = entries.iter().map(|entry| (entry.term, entry.index, entry.r#type)).collect();
+        assert_eq!(places, [(1, 1, 1), (1, 2, 1)]);
+        // As etcd 3.7 writes it: type, member and context; no id.
+        let data = entries[1].data.as_deref().map(stdx::hex::encode);
+        assert_eq!(data.as_deref(), Some("1000180722027b7d"));
+    }
+}

@@ -324,6 +324,10 @@ impl Raft {
 
     /// Finds an index for a read: a majority must confirm that this member still leads.
     pub(crate) fn lead_read(&mut self, request: ReadRequest) {
+        if self.early_reads.len() + self.reads.len() >= READS_MAX {
+            // Whoever asked asks again.
+            return;
+        }
         if !self.has_committed_in_term() {
             // The commit index may be behind what a leader before has acknowledged.
             self.early_reads.push(request);
@@ -426,6 +430,9 @@ impl Raft {
         }
     }
 }
+
+/// Reads that may wait. Members ask for all of theirs together, twice a second, so these are never that many.
+const READS_MAX: usize = 10_000;
 
 /// What to do if there are no entries to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
