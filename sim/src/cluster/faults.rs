@@ -3,8 +3,10 @@
 use crate::cluster::seat::Seat;
 use crate::cluster::{Cluster, SECOND_NS, Text};
 use crate::machine::{Delay, Pace};
+use crate::request::Request;
 use membership::{Change, Member};
 use node::{Input, Joining, Reply};
+use proto::etcdserverpb::CompactionRequest;
 use stdx::prng::Prng;
 use types::{MemberId, RequestId};
 use vfs::ErrorKind;
@@ -74,7 +76,7 @@ impl Cluster {
         self.summary.disturbances += 1;
         let place = usize::try_from(self.rng.below(self.seats.len() as u64)).expect("few seats");
         let is_running = self.seats[place].machine.is_some();
-        match self.rng.below(12) {
+        match self.rng.below(14) {
             0..3 if is_running => self.crash(place),
             3 => self.cut_off(place),
             4 | 5 => self.cut.clear(),
@@ -88,6 +90,7 @@ impl Cluster {
             }
             8 | 9 => return self.hand_over(),
             10 | 11 => return self.change_membership(),
+            12 => return self.compact(),
             _ => {}
         }
         Ok(())
@@ -110,6 +113,17 @@ impl Cluster {
                 self.cut.push((alone, other));
             }
         }
+    }
+
+    /// Compacts the history up to a little before what clients know of.
+    fn compact(&mut self) -> Result<(), Text> {
+        let Some(place) = self.leader() else { return Ok(()) };
+        let Some(machine) = &mut self.seats[place].machine else { return Ok(()) };
+        let revision = self.clients.floor() - i64::try_from(self.rng.below(30)).expect("a small number");
+        let id = machine.request_id();
+        let request = Request::Compact(CompactionRequest { revision, physical: false });
+        // Nobody waits for it; it may be refused or lost.
+        self.tell(place, Input::Propose { id, data: request.encode(id) })
     }
 
     fn hand_over(&mut self) -> Result<(), Text> {
