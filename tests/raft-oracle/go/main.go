@@ -456,5 +456,11 @@ func (slot *slot) compact(index uint64) error {
 	if _, err := slot.storage.CreateSnapshot(index, slot.states[at], dataOf(index)); err != nil {
 		return err
 	}
+	// A snapshot goes with a hard state that commits it.
+	hardState, _, err := slot.storage.InitialState()
+	check(err)
+	commit := max(hardState.GetCommit(), index)
+	term, vote := hardState.GetTerm(), hardState.GetVote()
+	check(slot.storage.SetHardState(&pb.HardState{Term: &term, Vote: &vote, Commit: &commit}))
 	return slot.storage.Compact(index)
 }

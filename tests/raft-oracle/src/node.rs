@@ -262,6 +262,9 @@ impl Node {
         let term = self.storage.entries[keep - 1].term;
         let metadata = SnapshotMetadata { conf_state: conf_state.clone(), index, term };
         self.raft.compact(snapshot_of(&metadata), LogIndex(index));
+        // A snapshot goes with a hard state that commits it (contract C2).
+        let commit = &mut self.storage.hard_state.commit;
+        *commit = index.max(*commit);
         self.storage.snapshot = metadata;
         self.storage.entries.drain(..keep);
         let first = self.configurations.range(..=index).next_back().map_or(0, |(index, _)| *index);
