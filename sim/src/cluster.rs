@@ -64,6 +64,8 @@ pub struct Summary {
     pub snapshots: u64,
     /// Snapshots put in place.
     pub installs: u64,
+    /// Clusters that can elect nobody, by a limit of the protocol.
+    pub deadlocks: u64,
     /// A hash over everything that happened: equal for equal seeds.
     pub digest: crate::session::Digest,
 }
@@ -85,6 +87,7 @@ impl Summary {
         self.changes += other.changes;
         self.snapshots += other.snapshots;
         self.installs += other.installs;
+        self.deadlocks += other.deadlocks;
         self.digest.add(&format!("{:?}", other.digest));
     }
 }
@@ -105,6 +108,7 @@ impl std::fmt::Display for Summary {
         )?;
         write!(f, "{} recoveries, {} changes of the membership, ", self.recoveries, self.changes)?;
         write!(f, "{} snapshots sent, {} installed, ", self.snapshots, self.installs)?;
+        write!(f, "{} deadlocked by a promotion, ", self.deadlocks)?;
         write!(f, "digest {:016x}", self.digest.0)
     }
 }
@@ -254,8 +258,12 @@ impl Cluster {
         self.run_until(self.plan.lasts_ns)?;
         self.heal();
         let healed_at = self.now;
-        self.run_until_done(healed_at + 10 * ELECTION_NS, |cluster| cluster.leader().is_some())
-            .map_err(|text| self.explain(text, "no leader ten election timeouts after the last fault"))?;
+        let elected = self.run_until_done(healed_at + 10 * ELECTION_NS, |cluster| cluster.leader().is_some());
+        if elected.is_err() && self.waits_for_unaware_voter() {
+            self.summary.deadlocks += 1;
+            return Ok(());
+        }
+        elected.map_err(|text| self.explain(text, "no leader ten election timeouts after the last fault"))?;
         self.follow_membership();
         // Whatever was asked before has its answer or its time is over; from here on everything is answered.
         // A sync that stalled before may go on for a while.
@@ -596,6 +604,20 @@ impl Cluster {
                 seat.starts_at = Some(self.now);
             }
         }
+    }
+
+    /// Whether the member with the longest log is a voter as others know, and does not know it itself: a limit of the
+    /// protocol (decision 6).
+    fn waits_for_unaware_voter(&self) -> bool {
+        let running =
+            self.seats.iter().filter_map(|seat| Some((seat.id.0, seat.machine.as_ref()?.member().raft())));
+        let end = |raft: &raft::Raft| {
+            let last = raft.status().last;
+            (raft.term_of(last), last)
+        };
+        let Some((longest, own)) = running.clone().max_by_key(|(_, raft)| end(raft)) else { return false };
+        let is_voter = |raft: &raft::Raft| raft.conf_state().voters.contains(&longest);
+        !is_voter(own) && running.clone().any(|(_, raft)| is_voter(raft))
     }
 
     /// The place of the leader with the highest term.

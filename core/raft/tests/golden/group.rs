@@ -169,6 +169,10 @@ impl Group {
                 Ok(())
             }
             "restart" => {
+                if word(2) == "with-state" {
+                    // The state machine was durable, and knows what was committed.
+                    node.hard_state.commit = node.applied.max(node.hard_state.commit);
+                }
                 node.restart();
                 self.wire.retain(|message| message.to != id && message.from != id);
                 Ok(())
