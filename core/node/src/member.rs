@@ -8,10 +8,11 @@ use crate::reads::Reads;
 use crate::transfer::Transfers;
 use bytes::Bytes;
 use membership::Change;
-use proto::raftpb::{Message, Snapshot};
+use proto::raftpb::{Message, MessageType, Snapshot};
 use raft::{Raft, Role};
 use std::collections::VecDeque;
 use types::{LogIndex, MemberId, RequestId, RequestIds};
+use vfs::Effect;
 
 /// Entries committed and not applied at which proposals are refused, as in etcd.
 const BACKLOG_ENTRIES_MAX: u64 = 5000;
@@ -33,6 +34,15 @@ pub(crate) enum Phase {
     Ended,
 }
 
+/// What the log waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// A sync: if it fails, nothing is known about the log.
+    Sync,
+    /// A rename or a lock: if it fails, it has not happened.
+    Other,
+}
+
 /// One member.
 pub struct Member {
     pub(crate) settings: Settings,
@@ -46,7 +56,7 @@ pub struct Member {
     pub(crate) transfers: Transfers,
     pub(crate) duties: Duties,
     pub(crate) phase: Phase,
-    log_waits: bool,
+    log_waits: Option<Wait>,
     has_asked_to_continue: bool,
     published: Option<(LogIndex, u64, Option<MemberId>)>,
     last_leader: Option<MemberId>,
@@ -78,7 +88,7 @@ impl Member {
             transfers: Transfers::default(),
             duties: Duties::default(),
             phase: Phase::Starting,
-            log_waits: false,
+            log_waits: None,
             has_asked_to_continue: false,
             published: None,
             last_leader: None,
@@ -105,12 +115,14 @@ impl Member {
             Input::Propose { id, data } => self.propose(id, data),
             Input::ProposeChange { id, change } => self.propose_change(id, &change),
             Input::ReadIndex(id) => self.reads.push(id),
+            // A snapshot without its database would leave a log that begins behind the backend.
+            Input::Message(message) if message.r#type() == MessageType::MsgSnap => {}
             Input::Message(message) | Input::Snapshot(message) => self.step(*message),
             Input::SnapshotSent { to, is_delivered } => self.snapshot_sent(to, is_delivered),
             Input::Unreachable(id) => self.raft.report_unreachable(id),
             Input::TransferLeader(to) => self.raft.transfer_leader(to),
             Input::MembersAllow(version) => self.duties.allowed = Some(version),
-            Input::LogPerformed(result) => self.log_synced(result),
+            Input::LogPerformed(result) => self.log_performed(result),
             Input::Backend(BackendEvent(event)) => {
                 let replies = self.apply.backend_event(event);
                 self.replies.extend(replies);
@@ -206,20 +218,23 @@ impl Member {
         self.tick_at = Some(now + self.settings.timing.tick_ns);
     }
 
-    fn log_synced(&mut self, result: vfs::Result<()>) {
-        self.log_waits = false;
-        match result {
-            Ok(()) => self.step_log(),
-            Err(error) => self.halt(format!("cannot make the log durable: {error}")),
+    fn log_performed(&mut self, result: vfs::Result<()>) {
+        match (self.log_waits.take(), result) {
+            (Some(Wait::Sync), Err(error)) => self.halt(format!("cannot make the log durable: {error}")),
+            // What a failed rename or lock means, the job knows.
+            (_, result) => self.step_log(result),
         }
     }
 
-    fn step_log(&mut self) {
-        while !self.log_waits && self.failure.is_none() && self.phase != Phase::Ended {
-            match self.log.step(Ok(())) {
-                LogStep::Perform(target) => {
-                    self.log_waits = true;
-                    self.outputs.push_back(Output::PerformLog(target));
+    /// Goes on with the log; `resume` is the result of what it waited for.
+    fn step_log(&mut self, resume: vfs::Result<()>) {
+        let mut resume = resume;
+        while self.log_waits.is_none() && self.failure.is_none() && self.phase != Phase::Ended {
+            match self.log.step(std::mem::replace(&mut resume, Ok(()))) {
+                LogStep::Perform(effect) => {
+                    let is_sync = matches!(effect, Effect::SyncData(_) | Effect::SyncDir(_));
+                    self.log_waits = Some(if is_sync { Wait::Sync } else { Wait::Other });
+                    self.outputs.push_back(Output::PerformLog(effect));
                 }
                 LogStep::Event(LogEvent::Persisted(completion)) => self.persisted(completion),
                 LogStep::Event(LogEvent::Read(entries)) => {
@@ -265,7 +280,7 @@ impl Member {
                 return self.halt(reason);
             }
             self.finish_pass(now);
-            self.step_log();
+            self.step_log(Ok(()));
             let is_ended = self.phase == Phase::Ended || self.failure.is_some();
             if is_ended || !has_news || !self.outputs.is_empty() {
                 return;
@@ -402,7 +417,7 @@ impl Member {
         // Whether the end of the log is ever committed is not for this member alone to say.
         let is_complete = status.last == status.commit || !self.raft.is_sole_voter();
         let is_applied = is_complete && status.commit == applied;
-        is_applied && self.apply.is_settled() && self.log.is_idle() && !self.log_waits
+        is_applied && self.apply.is_settled() && self.log.is_idle() && self.log_waits.is_none()
     }
 
     fn publish_if_changed(&mut self) {

@@ -5,9 +5,9 @@ mod common;
 
 use common::config;
 use node::{BootConfig, Booted, Input, Output, boot};
-use proto::raftpb::{Message, MessageType};
+use proto::raftpb::{ConfState, Message, MessageType, Snapshot, SnapshotMetadata};
 use std::sync::Arc;
-use types::MemberId;
+use types::{LogIndex, MemberId};
 use vfs::mem::MemDisk;
 use vfs::{Disk, Job, drive};
 
@@ -68,6 +68,27 @@ const SECOND: u64 = 1_000_000_000;
 
 fn member_id(name: &str) -> MemberId {
     membership::member_id(&[format!("http://{name}:2380")], "etcd-cluster", None)
+}
+
+#[test]
+fn a_snapshot_that_comes_without_its_database_is_dropped() {
+    let mut one = One::boot();
+    let metadata = SnapshotMetadata {
+        conf_state: ConfState { voters: vec![member_id("default").0], ..ConfState::default() },
+        index: 100,
+        term: 2,
+    };
+    let message = Message {
+        r#type: MessageType::MsgSnap as i32,
+        to: member_id("default").0,
+        from: member_id("m2").0,
+        term: 2,
+        snapshot: Some(Snapshot { data: None, metadata }),
+        ..Message::default()
+    };
+    one.member.handle(Input::Message(Box::new(message)));
+    one.run();
+    assert_eq!(one.member.status().commit, LogIndex(3), "only the first entries are there");
 }
 
 #[test]

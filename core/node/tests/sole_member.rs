@@ -6,13 +6,13 @@ mod common;
 
 use bolt::{Batch, Db};
 use common::{Machine, config};
-use node::{BootConfig, BootError, Input, Output};
+use node::{BootConfig, BootError, Input, Output, Retention};
 use std::path::Path;
 use std::sync::Arc;
 use stdx::prng::Prng;
 use types::{LogIndex, Revision, Version};
 use vfs::mem::{Damage, MemDisk};
-use vfs::{Disk, Job, OpenMode, drive};
+use vfs::{Disk, Job, LockKind, OpenMode, drive};
 
 #[test]
 fn a_new_member_knows_itself_and_its_version_before_it_is_ready() {
@@ -60,6 +60,32 @@ fn a_snapshot_releases_the_log_and_the_next_start_goes_on_from_it() {
     let machine = Machine::boot(disk, small).unwrap();
     assert_eq!(machine.get("k9"), Some("v399".into()));
     assert_eq!(machine.view.unwrap().state.store.compact_revision(), revision - 5);
+}
+
+#[test]
+fn an_old_segment_that_somebody_else_reads_stays_and_the_member_goes_on() {
+    let retention = Retention { wals: 3, snapshots: 3 };
+    let small = BootConfig { snapshot_count: 20, segment_size_bytes: 4096, retention, ..config() };
+    let mut machine = Machine::boot(MemDisk::new(), small).unwrap();
+    let dir = Path::new("/data/member/wal");
+    let oldest = |disk: &MemDisk| dir.join(disk.list(dir).unwrap().swap_remove(0));
+    // Held back until it is one that the member has released.
+    let reader = loop {
+        machine.put("k", "v");
+        let file = machine.disk.open(&oldest(&machine.disk), OpenMode::ReadWrite).unwrap();
+        if file.try_lock(LockKind::OpenFileDescription).is_ok() {
+            break file;
+        }
+    };
+    for number in 0..300 {
+        machine.put("k", &format!("v{number}"));
+    }
+    assert_eq!(oldest(&machine.disk), reader.path());
+    drop(reader);
+    for number in 0..100 {
+        machine.put("k", &format!("v{number}"));
+    }
+    assert!(machine.disk.list(dir).unwrap().len() <= 6);
 }
 
 #[test]
