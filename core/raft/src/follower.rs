@@ -8,6 +8,9 @@ use crate::tracker::Tracker;
 use proto::raftpb::{Message, MessageType, Snapshot};
 use types::LogIndex;
 
+/// The highest index that a snapshot may have: far from what could be counted to, and indices behind it still fit.
+const INDEX_MAX: u64 = u64::MAX >> 1;
+
 impl Raft {
     pub(crate) fn step_follower(&mut self, kind: MessageType, received: Message) -> Result<(), Error> {
         match kind {
@@ -96,6 +99,9 @@ impl Raft {
         let id = EntryId { term: metadata.term, index: metadata.index };
         if id.index <= self.log.committed() || self.role != Role::Follower {
             return Ok(false);
+        }
+        if id.index > INDEX_MAX {
+            return Err(Error::Malformed("an index that no log reaches"));
         }
         let conf_state = &metadata.conf_state;
         let mut members =

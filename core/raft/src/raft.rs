@@ -179,6 +179,15 @@ impl Raft {
         if is_local(kind) {
             return Err(Error::Malformed("a kind that no member sends"));
         }
+        if is_response(kind) && message.from == self.id {
+            // What this member has made durable it knows itself.
+            return Err(Error::Malformed("an answer in the own name"));
+        }
+        self.dispatch(kind, message)
+    }
+
+    /// Takes a message from another member, or an answer to itself that rests on what is durable now.
+    fn dispatch(&mut self, kind: MessageType, message: Message) -> Result<(), Error> {
         if is_response(kind) && self.tracker.progress(message.from).is_none() {
             return Err(Error::UnknownMember(MemberId(message.from)));
         }
@@ -384,7 +393,7 @@ impl Raft {
         for message in messages {
             if message.to != self.id {
                 outgoing.push(message);
-            } else if let Err(error) = self.step(message)
+            } else if let Err(error) = self.dispatch(message.r#type(), message)
                 && error.is_fatal()
             {
                 return Err(error);

@@ -68,3 +68,31 @@ fn a_member_that_waits_for_entries_from_disk_gets_a_snapshot_when_they_are_compa
     let kinds: Vec<_> = raft.take_messages().iter().map(|message| (message.to, message.r#type())).collect();
     assert_eq!(kinds, [(3, MessageType::MsgSnap)]);
 }
+
+#[test]
+fn answers_in_the_own_name_and_snapshots_from_nowhere_are_dropped() {
+    let restored = Restored {
+        hard_state: HardState { term: 1, vote: 0, commit: 0 },
+        conf_state: ConfState { voters: vec![1, 2, 3], ..ConfState::default() },
+        snapshot: (Term(0), LogIndex(0)),
+        entries: Vec::new(),
+        applied: LogIndex(0),
+    };
+    let config = Config { has_pre_vote: false, ..Config::new(MemberId(1)) };
+    let mut raft = Raft::new(config, restored).unwrap();
+    let message = |from: u64, kind: MessageType| Message {
+        r#type: kind as i32,
+        to: 1,
+        from,
+        term: 2,
+        ..Message::default()
+    };
+    raft.campaign();
+    raft.step(message(1, MessageType::MsgVoteResp)).unwrap_err();
+    raft.step(message(2, MessageType::MsgVoteResp)).unwrap();
+    assert_eq!(raft.status().leader, None, "the own vote is not durable yet");
+    let metadata = SnapshotMetadata { index: u64::MAX, term: 2, conf_state: raft.conf_state() };
+    let snapshot = Some(Snapshot { data: None, metadata });
+    raft.step(Message { snapshot, ..message(3, MessageType::MsgSnap) }).unwrap_err();
+    assert_eq!(raft.status().commit, LogIndex(0));
+}
