@@ -179,9 +179,11 @@ impl Raft {
         if is_local(kind) {
             return Err(Error::Malformed("a kind that no member sends"));
         }
-        if is_response(kind) && message.from == self.id {
-            // What this member has made durable it knows itself.
-            return Err(Error::Malformed("an answer in the own name"));
+        // A proposal or a read may come back to who passed it on, and the one who is to lead is the sender of that wish.
+        // But what this member has made durable, or does as a leader, it knows itself.
+        let may_be_own = has_no_term(kind) || kind == MessageType::MsgTransferLeader;
+        if !may_be_own && (message.from == self.id || message.from == 0) {
+            return Err(Error::Malformed("not from another member"));
         }
         self.dispatch(kind, message)
     }
