@@ -310,9 +310,11 @@ impl Machine {
     }
 
     fn log_synced(&mut self, pending: Begun) {
+        let is_sync = pending.as_ref().is_ok_and(Pending::is_sync);
         let result = pending.and_then(Pending::finish);
-        let is_in_doubt =
+        let is_of_log =
             matches!(&result, Err(error) if error.path.extension().is_some_and(|end| end == "wal"));
+        let is_in_doubt = is_sync && is_of_log;
         self.member.handle(Input::LogPerformed(result));
         if is_in_doubt {
             let output = self.member.poll_output(self.now);

@@ -378,6 +378,11 @@ impl Pending {
         }
     }
 
+    /// Whether it is a sync, which leaves its data in doubt when it fails; anything else has not happened then.
+    pub fn is_sync(&self) -> bool {
+        matches!(self.kind, PendingKind::Sync { .. })
+    }
+
     /// Ends it: of a sync, everything from before its beginning is durable, unless a fault is planted here.
     ///
     /// # Errors
