@@ -2,8 +2,8 @@
 //!
 //! The network loses, delays, reorders and duplicates messages and is cut, in one direction or both; members pause,
 //! crash at any step and lose what was not synced; disks are slow, stall and fail; leaders are told to hand over;
-//! members are added as learners, promoted and removed. [`witness`] looks at every member after each of its steps;
-//! [`clients`] judges every answer. Then the faults end: a leader must come, every request be answered, and all
+//! members are added as learners, promoted and removed. `witness.rs` looks at every member after each of its steps;
+//! `clients.rs` judges every answer. Then the faults end: a leader must come, every request be answered, and all
 //! members agree.
 
 mod bugs;

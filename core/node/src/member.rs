@@ -138,8 +138,10 @@ impl Member {
     /// nanoseconds of the caller's monotonic clock.
     pub fn poll_output(&mut self, now: u64) -> Option<Output> {
         if self.outputs.is_empty() && self.phase != Phase::Ended {
-            self.tick_if_due(now);
-            self.work(now);
+            if self.failure.is_none() {
+                self.tick_if_due(now);
+                self.work(now);
+            }
             if let Some(reason) = self.failure.take() {
                 self.phase = Phase::Ended;
                 self.outputs.push_back(Output::Halt(reason));

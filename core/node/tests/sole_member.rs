@@ -63,6 +63,27 @@ fn a_snapshot_releases_the_log_and_the_next_start_goes_on_from_it() {
 }
 
 #[test]
+fn after_a_failed_sync_of_the_log_a_member_does_nothing_but_halt() {
+    let mut machine = Machine::boot(MemDisk::new(), config()).unwrap();
+    machine.put("k", "v");
+    let id = machine.member.request_ids().next_id();
+    machine.member.handle(Input::Propose { id, data: common::compaction(id, 2) });
+    let effect = loop {
+        match machine.member.poll_output(0) {
+            Some(Output::PerformLog(effect)) => break effect,
+            Some(_) => {}
+            None => panic!("the log is synced"),
+        }
+    };
+    let failure = vfs::Error::new("sync", effect.path(), vfs::ErrorKind::Other, "gone");
+    machine.member.handle(Input::LogPerformed(Err(failure)));
+    // By now the buffer would be committed.
+    let output = machine.member.poll_output(10_000_000_000);
+    assert!(matches!(output, Some(Output::Halt(_))), "{output:?}");
+    assert!(machine.member.poll_output(20_000_000_000).is_none());
+}
+
+#[test]
 fn an_old_segment_that_somebody_else_reads_stays_and_the_member_goes_on() {
     let retention = Retention { wals: 3, snapshots: 3 };
     let small = BootConfig { snapshot_count: 20, segment_size_bytes: 4096, retention, ..config() };
