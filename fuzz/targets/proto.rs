@@ -155,7 +155,13 @@ fn inspection() -> Inspection {
     let mut cluster = Cluster::default();
     let own = Member { id: MemberId(3), peer_urls: vec!["http://a:1".into()], ..Member::default() };
     cluster.apply(Change::Add(own), 1).expect("the first member");
-    Inspection { own: MemberId(3), cluster, version_max: (Version::new(3, 6, 0), "held at"), max_learners: 1, serves_clusters: false }
+    Inspection {
+        own: MemberId(3),
+        cluster,
+        version_max: (Version::new(3, 6, 0), "held at"),
+        max_learners: 1,
+        serves_clusters: false,
+    }
 }
 
 /// Transactions in it may be deeper than the generated reader takes them.

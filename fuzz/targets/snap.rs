@@ -54,9 +54,8 @@ fn check_newest(file: &[u8], snapshot: Option<&Snapshot>) {
     let disk = disk_with([(own_path.as_path(), file), (other_path.as_path(), file)]);
     let among = [own, other].map(|(term, index)| walpb::Snapshot { index, term, conf_state: None });
     let shared = disk.clone();
-    let job = Job::new(async move |cx| {
-        snap::load_newest_available(&cx, &shared, Path::new(DIR), &among).await
-    });
+    let job =
+        Job::new(async move |cx| snap::load_newest_available(&cx, &shared, Path::new(DIR), &among).await);
     let found = drive(&disk, job).expect("the disk works");
     assert_eq!(found.snapshot.as_ref(), snapshot, "the good one is found");
     let is_own_newer = own > other;
