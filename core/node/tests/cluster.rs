@@ -4,6 +4,7 @@
 mod common;
 
 use common::config;
+use membership::{Change, Member};
 use node::{BootConfig, Booted, Input, Output, boot};
 use proto::raftpb::{ConfState, Message, MessageType, Snapshot, SnapshotMetadata};
 use std::sync::Arc;
@@ -22,8 +23,12 @@ struct One {
 
 impl One {
     fn boot() -> Self {
-        let cluster = ["default", "m2", "m3"].map(|name| (name.into(), vec![format!("http://{name}:2380")]));
-        let config = BootConfig { initial_cluster: cluster.into(), serves_clusters: true, ..config() };
+        Self::boot_with(&["default", "m2", "m3"])
+    }
+
+    fn boot_with(founders: &[&str]) -> Self {
+        let cluster = founders.iter().map(|name| ((*name).into(), vec![format!("http://{name}:2380")]));
+        let config = BootConfig { initial_cluster: cluster.collect(), serves_clusters: true, ..config() };
         let disk = MemDisk::new();
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let Booted { member, .. } =
@@ -89,6 +94,19 @@ fn a_snapshot_that_comes_without_its_database_is_dropped() {
     one.member.handle(Input::Message(Box::new(message)));
     one.run();
     assert_eq!(one.member.status().commit, LogIndex(3), "only the first entries are there");
+}
+
+#[test]
+fn a_sole_voter_with_a_learner_has_ticks() {
+    let mut one = One::boot_with(&["default"]);
+    let id = one.member.request_ids().next_id();
+    let peer_urls = vec!["http://m2:2380".to_owned()];
+    let learner = Member { id: MemberId(7), peer_urls, is_learner: true, ..Member::default() };
+    one.member.handle(Input::ProposeChange { id, change: Box::new(Change::Add(learner)) });
+    one.run();
+    one.pass_to(2 * SECOND);
+    let count = one.count(MessageType::MsgHeartbeat);
+    assert!((15..=20).contains(&count), "{count} heartbeats in two seconds");
 }
 
 #[test]
